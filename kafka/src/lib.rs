@@ -1,0 +1,5 @@
+//! Kafka's wire protocol as a gateway needs it: frames, headers, views and in-place patches, and a
+//! small client for cluster metadata. No policy, and nothing of Tidegate's own.
+
+pub mod types;
+pub mod wire;
