@@ -1,5 +1,7 @@
 //! Kafka's wire protocol as a gateway needs it: frames, headers, views and in-place patches, and a
 //! small client for cluster metadata. No policy, and nothing of Tidegate's own.
 
+pub mod api;
+pub mod patch;
 pub mod types;
 pub mod wire;
