@@ -2,6 +2,8 @@
 //! small client for cluster metadata. No policy, and nothing of Tidegate's own.
 
 pub mod api;
+pub mod client;
+pub mod code;
 pub mod patch;
 pub mod types;
 pub mod wire;

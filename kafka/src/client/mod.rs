@@ -1,0 +1,29 @@
+//! A small Kafka client: dialling, TLS, SASL, one request at a time, and the cluster's metadata.
+//!
+//! It is what the gateway needs for its own questions, and it opens the authenticated streams on which the
+//! gateway fetches on a client's behalf. It is no producer, no consumer, and it retries nothing by itself.
+
+mod bootstrap;
+mod connection;
+mod dial;
+mod exchange;
+pub mod metadata;
+pub mod sasl;
+mod scram;
+mod secret;
+mod security;
+mod stream;
+pub mod tls;
+mod versions;
+
+pub use bootstrap::{Bootstrap, NoBroker};
+pub use connection::{CallError, ConnectError, Connection, Dialer};
+pub use dial::{Attempt, AttemptError, DialError, dial};
+pub use exchange::ExchangeError;
+pub use sasl::{AuthError, Sasl, Session, authenticate};
+pub use scram::{ScramError, ScramHash};
+pub use secret::Secret;
+pub use security::{OpenError, Security, open, open_session};
+pub use stream::Stream;
+pub use tls::{ClientTls, TlsError, client_config, server_config};
+pub use versions::ApiVersions;

@@ -1,0 +1,308 @@
+//! SASL over Kafka's own requests: SaslHandshake v1, then SaslAuthenticate v1 (KIP-43, KIP-152, KIP-368).
+//!
+//! Version 1 of both: every broker since 2.2 has it, and it already carries the session's lifetime.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::exchange::{Call, ExchangeError};
+use super::scram::{ClientFirst, ScramError, ScramHash};
+use super::secret::Secret;
+use crate::code::Code;
+use crate::types::CorrelationId;
+use crate::wire::{self, Reader};
+
+const SASL_HANDSHAKE: i16 = 17;
+const SASL_AUTHENTICATE: i16 = 36;
+
+/// The longest answer that is read before the broker has proved who it is, in bytes.
+const ANSWER_MAX: usize = 64 << 10;
+
+/// Separates the parts of an OAUTHBEARER message (RFC 7628 section 3.1).
+const KVSEP: char = '\u{1}';
+
+/// Who we are, and how we prove it. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub enum Sasl {
+    /// The password itself (RFC 4616); only sensible under TLS.
+    Plain {
+        /// Authentication identity.
+        username: String,
+        /// Its password.
+        password: Secret,
+    },
+    /// Challenge and response (RFC 5802, 7677).
+    Scram {
+        /// The hash, and so the mechanism.
+        hash: ScramHash,
+        /// Authentication identity; the token's id with `token_auth`.
+        username: String,
+        /// Its password; the token's HMAC with `token_auth`.
+        password: Secret,
+        /// Whether this is a delegation token (KIP-48).
+        token_auth: bool,
+    },
+    /// A bearer token (RFC 7628, KIP-255). Whoever builds this has a token that is valid now.
+    OauthBearer {
+        /// The token, for example a JWT.
+        token: Secret,
+        /// SASL extensions (KIP-342): names of letters, and values without control characters.
+        extensions: Vec<(String, String)>,
+    },
+}
+
+/// What the broker says of an authenticated session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    /// How long the connection may live from now on without authenticating anew; `None` is "no limit" (KIP-368).
+    pub lifetime: Option<Duration>,
+}
+
+/// Why we were not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The exchange took too long.
+    #[error("{mechanism}: no answer within {} ms", limit.as_millis())]
+    Timeout {
+        /// The mechanism.
+        mechanism: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// No usable answer.
+    #[error("{mechanism}: {source}")]
+    Exchange {
+        /// The mechanism.
+        mechanism: &'static str,
+        /// What happened.
+        source: ExchangeError,
+    },
+    /// The broker does not offer the mechanism.
+    #[error("the broker does not offer {mechanism}; it offers {}", offers(offered))]
+    Mechanism {
+        /// What was asked for.
+        mechanism: &'static str,
+        /// What is there.
+        offered: Vec<String>,
+    },
+    /// The listener has no SASL.
+    #[error("{mechanism}: this listener does not use SASL")]
+    NoSasl {
+        /// The mechanism.
+        mechanism: &'static str,
+    },
+    /// The broker refused, with its code and words.
+    #[error("{mechanism} refused: {code}{}", reason(message))]
+    Refused {
+        /// The mechanism.
+        mechanism: &'static str,
+        /// The broker's code.
+        code: Code,
+        /// The broker's words; may be empty.
+        message: String,
+    },
+    /// The SCRAM exchange was broken off by us, or by the server within SCRAM.
+    #[error(transparent)]
+    Scram(#[from] ScramError),
+    /// Credentials that the mechanism cannot carry.
+    #[error("{mechanism}: {what}")]
+    Credentials {
+        /// The mechanism.
+        mechanism: &'static str,
+        /// What is wrong with them, without showing them.
+        what: &'static str,
+    },
+}
+
+fn offers(offered: &[String]) -> String {
+    if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") }
+}
+
+fn reason(message: &str) -> impl fmt::Display + '_ {
+    let separator = if message.is_empty() { "" } else { ": " };
+    fmt::from_fn(move |f| write!(f, "{separator}{message}"))
+}
+
+impl Sasl {
+    /// The mechanism's registered name.
+    pub fn mechanism(&self) -> &'static str {
+        match self {
+            Self::Plain { .. } => "PLAIN",
+            Self::Scram { hash, .. } => hash.mechanism(),
+            Self::OauthBearer { .. } => "OAUTHBEARER",
+        }
+    }
+}
+
+/// Authenticates on a fresh connection, within `limit`. The client id stays unset: the broker needs none here.
+///
+/// # Errors
+/// See [`AuthError`]; the connection is of no more use then.
+pub async fn authenticate<S>(stream: &mut S, sasl: &Sasl, limit: Duration) -> Result<Session, AuthError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mechanism = sasl.mechanism();
+    let mut dialogue = Dialogue { stream, mechanism, correlation: 0, session: Session::default() };
+    match timeout(limit, dialogue.run(sasl)).await {
+        Ok(outcome) => outcome.map(|()| dialogue.session),
+        Err(_) => Err(AuthError::Timeout { mechanism, limit }),
+    }
+}
+
+/// One authentication in progress.
+struct Dialogue<'s, S> {
+    stream: &'s mut S,
+    mechanism: &'static str,
+    correlation: i32,
+    session: Session,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
+    async fn run(&mut self, sasl: &Sasl) -> Result<(), AuthError> {
+        self.handshake().await?;
+        match sasl {
+            Sasl::Plain { username, password } => {
+                let message = plain_message(username, password)?;
+                self.send(message.as_bytes()).await.map(drop)
+            }
+            Sasl::Scram { hash, username, password, token_auth } => {
+                let first = ClientFirst::new(*hash, username, *token_auth)?;
+                self.scram(first, password).await
+            }
+            Sasl::OauthBearer { token, extensions } => self.bearer(&bearer_message(token, extensions)?).await,
+        }
+    }
+
+    async fn handshake(&mut self) -> Result<(), AuthError> {
+        let mut body = Vec::new();
+        wire::put_string(&mut body, self.mechanism, false);
+        let answer = self.call(SASL_HANDSHAKE, &body).await?;
+        let (code, offered) = read_handshake(&answer).map_err(|e| self.exchange_error(e.into()))?;
+        let mechanism = self.mechanism;
+        match code {
+            Code::NONE => Ok(()),
+            Code::UNSUPPORTED_SASL_MECHANISM => Err(AuthError::Mechanism { mechanism, offered }),
+            Code::ILLEGAL_SASL_STATE => Err(AuthError::NoSasl { mechanism }),
+            code => Err(AuthError::Refused { mechanism, code, message: String::new() }),
+        }
+    }
+
+    async fn scram(&mut self, first: ClientFirst, password: &Secret) -> Result<(), AuthError> {
+        let server_first = self.send(first.message().as_bytes()).await?;
+        let password = password.clone();
+        // The iterations may cost a second of CPU: not on a thread that serves other connections.
+        let derived = tokio::task::spawn_blocking(move || first.answer(&server_first, &password)).await;
+        let last = derived.map_err(|e| self.exchange_error(std::io::Error::other(e).into()))??;
+        let server_final = self.send(last.message().as_bytes()).await?;
+        Ok(last.verify(&server_final)?)
+    }
+
+    async fn bearer(&mut self, message: &str) -> Result<(), AuthError> {
+        let answer = self.send(message.as_bytes()).await?;
+        if answer.is_empty() {
+            return Ok(());
+        }
+        // RFC 7628 section 3.2.3: a challenge is the error, and the client must say ^A before the server fails.
+        let detail = printable(&answer);
+        let (mechanism, code) = (self.mechanism, Code::SASL_AUTHENTICATION_FAILED);
+        match self.send(&[1]).await {
+            Err(AuthError::Refused { code, message, .. }) => {
+                Err(AuthError::Refused { mechanism, code, message: format!("{message} {detail}") })
+            }
+            _ => Err(AuthError::Refused { mechanism, code, message: detail }),
+        }
+    }
+
+    /// One SaslAuthenticate round; returns the server's bytes.
+    async fn send(&mut self, auth_bytes: &[u8]) -> Result<Vec<u8>, AuthError> {
+        let mut body = (auth_bytes.len() as i32).to_be_bytes().to_vec();
+        body.extend_from_slice(auth_bytes);
+        let answer = self.call(SASL_AUTHENTICATE, &body).await?;
+        let round = Round::read(&answer).map_err(|e| self.exchange_error(e.into()))?;
+        if !round.code.is_ok() {
+            let (mechanism, code, message) = (self.mechanism, round.code, round.message);
+            return Err(AuthError::Refused { mechanism, code, message });
+        }
+        self.session.lifetime = round.lifetime;
+        Ok(round.auth_bytes)
+    }
+
+    async fn call(&mut self, key: i16, body: &[u8]) -> Result<Bytes, AuthError> {
+        let correlation = CorrelationId(self.correlation);
+        self.correlation += 1;
+        let call = Call { key, version: 1, correlation, client_id: None, body };
+        let answer = call.run(self.stream, ANSWER_MAX).await;
+        answer.map_err(|source| self.exchange_error(source))
+    }
+
+    fn exchange_error(&self, source: ExchangeError) -> AuthError {
+        AuthError::Exchange { mechanism: self.mechanism, source }
+    }
+}
+
+/// An answer to SaslAuthenticate v1.
+struct Round {
+    code: Code,
+    message: String,
+    auth_bytes: Vec<u8>,
+    lifetime: Option<Duration>,
+}
+
+impl Round {
+    fn read(body: &[u8]) -> wire::Result<Self> {
+        let mut r = Reader::new(body);
+        let code = Code(r.i16()?);
+        let message = r.string_bytes(false)?.map(printable).unwrap_or_default();
+        let auth_bytes = r.bytes(false)?.unwrap_or_default().to_vec();
+        let lifetime = u64::try_from(r.i64()?).ok().filter(|ms| *ms > 0).map(Duration::from_millis);
+        Ok(Self { code, message, auth_bytes, lifetime })
+    }
+}
+
+fn read_handshake(body: &[u8]) -> wire::Result<(Code, Vec<String>)> {
+    let mut r = Reader::new(body);
+    let code = Code(r.i16()?);
+    let count = r.array_len(false, 2)?.unwrap_or(0);
+    let offered = (0..count).map(|_| r.string(false).map(str::to_owned)).collect::<wire::Result<_>>()?;
+    Ok((code, offered))
+}
+
+/// Somebody else's text for our logs: no control characters, and not endless.
+fn printable(bytes: &[u8]) -> String {
+    const CHARS_MAX: usize = 400;
+    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(CHARS_MAX).collect()
+}
+
+fn plain_message(username: &str, password: &Secret) -> Result<String, AuthError> {
+    if username.contains('\0') || password.expose().contains('\0') {
+        return Err(AuthError::Credentials {
+            mechanism: "PLAIN",
+            what: "a name or password holds a zero byte",
+        });
+    }
+    Ok(format!("\0{username}\0{}", password.expose()))
+}
+
+fn bearer_message(token: &Secret, extensions: &[(String, String)]) -> Result<String, AuthError> {
+    let wrong = |what| AuthError::Credentials { mechanism: "OAUTHBEARER", what };
+    if token.expose().is_empty() || !token.expose().chars().all(|c| c.is_ascii_graphic()) {
+        return Err(wrong("the token is empty or holds blanks or control characters"));
+    }
+    let mut message = format!("n,,{KVSEP}auth=Bearer {}{KVSEP}", token.expose());
+    for (name, value) in extensions {
+        if name.is_empty() || name == "auth" || !name.chars().all(|c| c.is_ascii_alphabetic()) {
+            return Err(wrong("an extension's name must be letters, and not `auth`"));
+        }
+        if value.chars().any(char::is_control) {
+            return Err(wrong("an extension's value holds control characters"));
+        }
+        message.push_str(&format!("{name}={value}{KVSEP}"));
+    }
+    message.push(KVSEP);
+    Ok(message)
+}
