@@ -1,0 +1,1 @@
+//! What the patchers promise, held against the codec and against hostile bytes.
