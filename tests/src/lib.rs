@@ -1,1 +1,32 @@
-//! placeholder
+//! The test bed: real Kafka clusters, a resident Java client, gateways, and raw sockets, all started and
+//! stopped from Rust.
+//!
+//! What it is not: a mock. Everything here talks to Apache Kafka as published on Maven Central.
+//!
+//! ```text
+//! Cluster::builder().brokers(3).racks(["az1", "az2", "az3"]).start()
+//!      │ brokers (java processes, kill9 / pause / resume / restart)
+//!      ▼
+//! Java::resident()  ── Admin, Producer, Consumer (one JVM for all of them)
+//! Gateway::start(&yaml) ── the binary under test, its metrics and status
+//! Raw::connect(addr) ── bytes in, bytes out
+//! ```
+//!
+//! Nothing survives the test process, however it ends: see [`process`].
+
+pub mod cache;
+pub mod certs;
+pub mod cluster;
+pub mod files;
+pub mod java;
+pub mod kafka_dist;
+pub mod ports;
+pub mod process;
+pub mod raw;
+pub mod reaper;
+pub mod wait;
+
+pub use cluster::Cluster;
+pub use java::Java;
+pub use kafka_dist::{Dist, Version};
+pub use raw::Raw;

@@ -1,0 +1,103 @@
+package tidegate;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** Producers by handle. */
+final class Producers {
+    private final Map<Long, KafkaProducer<byte[], byte[]>> open = new ConcurrentHashMap<>();
+    private final AtomicLong next = new AtomicLong();
+
+    Object run(String op, JsonNode request) throws Exception {
+        if (op.equals("open")) {
+            return open(Props.of(request));
+        }
+        long handle = request.get("handle").asLong();
+        KafkaProducer<byte[], byte[]> producer = open.get(handle);
+        switch (op) {
+            case "send": return send(producer, request);
+            case "begin": producer.beginTransaction(); return null;
+            case "send_offsets": return sendOffsets(producer, request);
+            case "commit": producer.commitTransaction(); return null;
+            case "abort": producer.abortTransaction(); return null;
+            case "flush": producer.flush(); return null;
+            case "close": open.remove(handle).close(); return null;
+            default: throw new IllegalArgumentException("unknown producer operation: " + op);
+        }
+    }
+
+    private Object open(Properties props) {
+        KafkaProducer<byte[], byte[]> producer =
+                new KafkaProducer<>(props, new ByteArraySerializer(), new ByteArraySerializer());
+        if (props.containsKey("transactional.id")) {
+            producer.initTransactions();
+        }
+        long handle = next.incrementAndGet();
+        open.put(handle, producer);
+        return handle;
+    }
+
+    /**
+     * Sends "count" records keyed first, first+1, ..., with values of "size" bytes that start with the key,
+     * and waits for all. The answer has one entry a record, in order: [partition, offset] or the error.
+     */
+    private static Object send(KafkaProducer<byte[], byte[]> producer, JsonNode request) throws Exception {
+        String topic = request.get("topic").asText();
+        long first = Props.number(request, "first", 0);
+        long count = Props.number(request, "count", 1);
+        int size = (int) Props.number(request, "size", 0);
+        long partition = Props.number(request, "partition", -1);
+        List<Future<RecordMetadata>> sent = new ArrayList<>();
+        for (long n = first; n < first + count; n++) {
+            byte[] key = Long.toString(n).getBytes();
+            Integer to = partition < 0 ? null : (int) partition;
+            sent.add(producer.send(new ProducerRecord<>(topic, to, key, value(key, size))));
+        }
+        List<Object> acks = new ArrayList<>();
+        for (Future<RecordMetadata> future : sent) {
+            acks.add(ack(future));
+        }
+        return acks;
+    }
+
+    private static byte[] value(byte[] key, int size) {
+        byte[] value = new byte[Math.max(size, key.length)];
+        System.arraycopy(key, 0, value, 0, key.length);
+        for (int i = key.length; i < value.length; i++) {
+            value[i] = (byte) ('a' + i % 26);
+        }
+        return value;
+    }
+
+    private static Object ack(Future<RecordMetadata> future) throws InterruptedException {
+        try {
+            RecordMetadata metadata = future.get();
+            return List.of(metadata.partition(), metadata.offset());
+        } catch (java.util.concurrent.ExecutionException e) {
+            return Errors.describe(e);
+        }
+    }
+
+    @SuppressWarnings("removal") // a test names the group; it has no consumer to ask
+    private static Object sendOffsets(KafkaProducer<byte[], byte[]> producer, JsonNode request) {
+        TopicPartition partition =
+                new TopicPartition(request.get("topic").asText(), request.get("partition").asInt());
+        OffsetAndMetadata offset = new OffsetAndMetadata(request.get("offset").asLong());
+        producer.sendOffsetsToTransaction(Map.of(partition, offset),
+                new ConsumerGroupMetadata(request.get("group").asText()));
+        return null;
+    }
+}

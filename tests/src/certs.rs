@@ -1,0 +1,68 @@
+//! A certificate authority for one test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+
+/// Signs certificates; its own is in `ca()`.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    dir: PathBuf,
+}
+
+/// Where a certificate's PEM files are.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The certificate.
+    pub cert: PathBuf,
+    /// The private key, PKCS#8.
+    pub key: PathBuf,
+    /// Both in one file, as Kafka's PEM key stores want it.
+    pub keystore: PathBuf,
+}
+
+impl Authority {
+    /// A new authority that writes its files to `dir`.
+    pub fn new(dir: &Path) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "tidegate test authority");
+        let cert = params.self_signed(&key)?;
+        let authority = Self { issuer: Issuer::new(params, key), dir: dir.to_owned() };
+        fs::write(authority.ca(), cert.pem())?;
+        Ok(authority)
+    }
+
+    /// The authority's certificate.
+    pub fn ca(&self) -> PathBuf {
+        self.dir.join("ca.pem")
+    }
+
+    /// A certificate for `name` (also its common name), valid for these DNS names and IP addresses, as
+    /// server and as client.
+    pub fn issue(&self, name: &str, hosts: &[String]) -> Result<Identity> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(hosts.to_vec())?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let cert = params.signed_by(&key, &self.issuer)?;
+        let at = |what: &str| self.dir.join(format!("{name}.{what}.pem"));
+        let identity = Identity { cert: at("cert"), key: at("key"), keystore: at("both") };
+        fs::write(&identity.cert, cert.pem())?;
+        fs::write(&identity.key, key.serialize_pem())?;
+        fs::write(&identity.keystore, key.serialize_pem() + &cert.pem())?;
+        Ok(identity)
+    }
+
+    /// One certificate for `localhost` and all `hosts`.
+    pub fn issue_for_hosts(&self, hosts: &[String]) -> Result<Identity> {
+        let mut names = vec!["localhost".to_owned()];
+        names.extend(hosts.iter().cloned());
+        self.issue("server", &names)
+    }
+}
