@@ -1,0 +1,74 @@
+//! A blocking client that asks one thing at a time: for readiness and for latency.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+use crate::frames;
+use crate::tls::{BlockingTls, ClientTls};
+
+/// How long one answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// An answer longer than this is not ours: 10,000 topics of 10 partitions are below 8 MiB.
+const FRAME_MAX: usize = 64 << 20;
+
+/// One connection.
+pub struct Probe {
+    stream: Stream,
+    answer: Vec<u8>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<BlockingTls>),
+}
+
+impl Probe {
+    /// Connects, without asking anything.
+    pub fn connect(addr: SocketAddr, tls: Option<ClientTls>) -> anyhow::Result<Self> {
+        let socket = TcpStream::connect_timeout(&addr, ANSWER_MAX)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(ANSWER_MAX))?;
+        let stream = match tls {
+            None => Stream::Plain(socket),
+            Some(tls) => Stream::Tls(Box::new(tls.wrap(socket)?)),
+        };
+        Ok(Self { stream, answer: Vec::new() })
+    }
+
+    /// Whether a broker answers ApiVersions at `addr`.
+    pub fn hello(addr: SocketAddr, tls: Option<ClientTls>) -> anyhow::Result<()> {
+        Self::connect(addr, tls)?.call(&frames::api_versions_request()).map(drop)
+    }
+
+    /// Sends a request frame; the payload of its answer.
+    pub fn call(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
+        match &mut self.stream {
+            Stream::Plain(s) => call(s, request, &mut self.answer)?,
+            Stream::Tls(s) => call(s, request, &mut self.answer)?,
+        }
+        let at = frames::REQUEST_CORRELATION_AT;
+        ensure!(self.answer.starts_with(&request[at..at + 4]), "an answer to another request");
+        Ok(&self.answer)
+    }
+
+    /// How long a request takes until its whole answer is here.
+    pub fn time(&mut self, request: &[u8]) -> anyhow::Result<Duration> {
+        let start = Instant::now();
+        self.call(request)?;
+        Ok(start.elapsed())
+    }
+}
+
+fn call(stream: &mut (impl Read + Write), request: &[u8], answer: &mut Vec<u8>) -> anyhow::Result<()> {
+    stream.write_all(request)?;
+    stream.flush()?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).context("no answer")?;
+    let length = usize::try_from(i32::from_be_bytes(length))?;
+    ensure!((4..=FRAME_MAX).contains(&length), "an answer of {length} bytes");
+    answer.resize(length, 0);
+    Ok(stream.read_exact(answer)?)
+}
