@@ -2,6 +2,7 @@
 //! small client for cluster metadata. No policy, and nothing of Tidegate's own.
 
 pub mod api;
+pub mod batch;
 pub mod client;
 pub mod code;
 pub mod patch;

@@ -1,5 +1,6 @@
 //! Finding any broker of a cluster that answers.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::connection::{ConnectError, Connection, Dialer};
@@ -35,11 +36,13 @@ fn listed(attempts: &[ConnectError]) -> String {
 impl Bootstrap {
     /// A cluster behind `servers`.
     pub fn new(dialer: Dialer, servers: Vec<(String, u16)>) -> Self {
-        Self { dialer, servers, turn: AtomicUsize::new(0) }
+        let turn = AtomicUsize::new(first_turn(&dialer.client_id));
+        Self { dialer, servers, turn }
     }
 
     /// Connects to the first that answers: up to eight of the `known` brokers, then every bootstrap server.
-    /// Each call starts one further along, so that many gateways and retries do not all lean on one broker.
+    /// Each call starts one further along, and each client id elsewhere, so that many gateways and retries do
+    /// not all lean on one broker.
     ///
     /// # Errors
     /// [`NoBroker`], after at most one connect timeout per server.
@@ -64,6 +67,14 @@ impl Bootstrap {
         }
         order
     }
+}
+
+/// Where a client of this name starts: different names should start at different servers.
+fn first_turn(client_id: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    client_id.hash(&mut hasher);
+    // Halved, so that counting on from here cannot wrap.
+    (hasher.finish() >> 1) as usize
 }
 
 fn rotated<T>(items: &[T], turn: usize) -> impl Iterator<Item = &T> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
+use super::dial::deadline_in;
 use super::exchange::{ANSWER_MAX, Call, ExchangeError};
 use super::sasl::Session;
 use super::security::{OpenError, Security, open_session};
@@ -23,7 +24,7 @@ const VERSIONS_TRIED: [i16; 2] = [3, 0];
 pub struct Dialer {
     /// TLS and identity.
     pub security: Security,
-    /// `client.id` of our requests, and the software name that brokers count (KIP-511).
+    /// `client.id` of our requests, which brokers log and hold quotas against.
     pub client_id: String,
     /// Bounds name, TCP, TLS, SASL and ApiVersions together.
     pub connect_timeout: Duration,
@@ -109,7 +110,7 @@ impl Connection {
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(dialer: &Dialer, host: &str, port: u16) -> Result<Self, ConnectError> {
-        let deadline = Instant::now() + dialer.connect_timeout;
+        let deadline = deadline_in(dialer.connect_timeout);
         let (stream, session) = open_session(&dialer.security, host, port, dialer.connect_timeout).await?;
         let mut connection = Self {
             stream,
@@ -165,7 +166,7 @@ impl Connection {
     async fn negotiate(&mut self) -> Result<ApiVersions, CallError> {
         let api = api::name_of(API_VERSIONS);
         for version in VERSIONS_TRIED {
-            let body = versions::request(version, &self.client_id);
+            let body = versions::request(version);
             let answer = self.exchange(API_VERSIONS, version, &body).await?;
             match versions::decode(&answer, version) {
                 Ok((Code::NONE, offered)) => return Ok(offered),

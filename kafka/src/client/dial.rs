@@ -84,6 +84,14 @@ fn listed(attempts: &[Attempt]) -> String {
     attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// The longest time limit that is honoured; a longer one would only risk the clock's arithmetic.
+const LIMIT_MAX: Duration = Duration::from_secs(3_600);
+
+/// The moment at which `limit`, counted from now, is over.
+pub(super) fn deadline_in(limit: Duration) -> Instant {
+    Instant::now() + limit.min(LIMIT_MAX)
+}
+
 /// Connects to `host`:`port`, trying every address of the name in the resolver's order until one works.
 /// `limit` bounds the whole; each address gets an equal share of what is left of it, TLS handshake included.
 ///
@@ -95,20 +103,33 @@ pub async fn dial(
     tls: Option<&ClientTls>,
     limit: Duration,
 ) -> Result<Stream, DialError> {
-    let deadline = Instant::now() + limit;
+    let deadline = deadline_in(limit);
     let secure = tls.map(|t| Ok::<_, TlsError>((connector(t), t.name_for(host)?))).transpose()?;
     let addresses = resolve(host, port, deadline).await?;
+    try_all(&addresses, secure.as_ref(), deadline).await.map_err(|attempts| DialError::Failed {
+        host: host.to_owned(),
+        port,
+        attempts,
+    })
+}
+
+/// Tries addresses in order; each gets an equal share of the time that is left.
+pub(super) async fn try_all(
+    addresses: &[SocketAddr],
+    secure: Option<&(TlsConnector, ServerName<'static>)>,
+    deadline: Instant,
+) -> Result<Stream, Vec<Attempt>> {
     let mut attempts = Vec::with_capacity(addresses.len());
     for (tried, &address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / (addresses.len() - tried) as u32;
-        match timeout(share, connect(address, secure.as_ref())).await {
+        match timeout(share, connect(address, secure)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(reason)) => attempts.push(Attempt { address, reason }),
             Err(_) => attempts.push(Attempt { address, reason: AttemptError::Timeout(share) }),
         }
     }
-    Err(DialError::Failed { host: host.to_owned(), port, attempts })
+    Err(attempts)
 }
 
 fn connector(tls: &ClientTls) -> TlsConnector {

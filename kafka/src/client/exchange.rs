@@ -9,8 +9,8 @@ use crate::api;
 use crate::types::CorrelationId;
 use crate::wire::{Reader, WireError};
 
-/// The longest answer that is read, in bytes. A Metadata answer for a million partitions has about 60 MB.
-pub(super) const ANSWER_MAX: usize = 128 << 20;
+/// The longest answer that is read, in bytes. A Metadata answer for a million partitions has about 50 MB.
+pub(super) const ANSWER_MAX: usize = 64 << 20;
 
 /// The shortest answer: a correlation id.
 const ANSWER_MIN: usize = 4;
@@ -55,8 +55,8 @@ pub enum ExchangeError {
     /// An answer that does not follow its schema.
     #[error("malformed answer: {0}")]
     Malformed(#[from] WireError),
-    /// The request is too long to be framed.
-    #[error("request of {0} bytes is too long for a frame")]
+    /// The request, or the client id in it, is too long to be framed.
+    #[error("{0} bytes are too many for a frame or its client id")]
     TooLong(usize),
 }
 
@@ -75,12 +75,15 @@ impl Call<'_> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        stream.write_all(&self.frame()?).await?;
-        stream.flush().await?;
+        let frame = self.frame()?;
+        stream.write_all(&frame).await.map_err(closed)?;
+        stream.flush().await.map_err(closed)?;
         self.body_of(read_frame(stream, limit).await?)
     }
 
     fn frame(&self) -> Result<Vec<u8>, ExchangeError> {
+        let id_len = self.client_id.map_or(0, str::len);
+        i16::try_from(id_len).map_err(|_| ExchangeError::TooLong(id_len))?;
         let mut out = vec![0; 4];
         out.extend_from_slice(&self.key.to_be_bytes());
         out.extend_from_slice(&self.version.to_be_bytes());
@@ -113,7 +116,7 @@ async fn read_frame<S: AsyncRead + Unpin>(stream: &mut S, limit: usize) -> Resul
     stream.read_exact(&mut prefix).await.map_err(closed)?;
     let length = believe(prefix, limit)?;
     let mut answer = Vec::with_capacity(length.min(FIRST_READ));
-    stream.take(length as u64).read_to_end(&mut answer).await?;
+    stream.take(length as u64).read_to_end(&mut answer).await.map_err(closed)?;
     if answer.len() < length {
         return Err(ExchangeError::Closed);
     }

@@ -13,6 +13,7 @@ mod scram;
 mod secret;
 mod security;
 mod stream;
+mod text;
 pub mod tls;
 mod versions;
 
@@ -27,3 +28,6 @@ pub use security::{OpenError, Security, open, open_session};
 pub use stream::Stream;
 pub use tls::{ClientTls, TlsError, client_config, server_config};
 pub use versions::ApiVersions;
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::exchange::{Call, ExchangeError};
 use super::scram::{ClientFirst, ScramError, ScramHash};
 use super::secret::Secret;
+use super::text::printable;
 use crate::code::Code;
 use crate::types::CorrelationId;
 use crate::wire::{self, Reader};
@@ -270,12 +271,6 @@ fn read_handshake(body: &[u8]) -> wire::Result<(Code, Vec<String>)> {
     let count = r.array_len(false, 2)?.unwrap_or(0);
     let offered = (0..count).map(|_| r.string(false).map(str::to_owned)).collect::<wire::Result<_>>()?;
     Ok((code, offered))
-}
-
-/// Somebody else's text for our logs: no control characters, and not endless.
-fn printable(bytes: &[u8]) -> String {
-    const CHARS_MAX: usize = 400;
-    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(CHARS_MAX).collect()
 }
 
 fn plain_message(username: &str, password: &Secret) -> Result<String, AuthError> {

@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use ring::{digest, hmac, pbkdf2, rand};
 
 use super::secret::Secret;
+use super::text::printable;
 
 /// The fewest iterations that are accepted: RFC 7677 section 4, and Kafka's own minimum.
 const ITERATIONS_MIN: u32 = 4_096;
@@ -84,7 +85,6 @@ pub enum ScramError {
 }
 
 /// An exchange whose first message is made.
-#[derive(Debug)]
 pub(super) struct ClientFirst {
     hash: ScramHash,
     bare: String,
@@ -147,7 +147,7 @@ impl ClientFinal {
         let text = std::str::from_utf8(server_final).map_err(|_| malformed("not UTF-8"))?;
         let first = text.split(',').next().unwrap_or_default();
         if let Some(reason) = first.strip_prefix("e=") {
-            return Err(ScramError::Refused(reason.to_owned()));
+            return Err(ScramError::Refused(printable(reason.as_bytes())));
         }
         let signature = first.strip_prefix("v=").ok_or(malformed("no signature"))?;
         let signature =
@@ -170,7 +170,7 @@ impl<'a> ServerFirst<'a> {
         let malformed = |what| ScramError::Malformed { message: "first", what };
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("not UTF-8"))?;
         if let Some(reason) = text.strip_prefix("e=") {
-            return Err(ScramError::Refused(reason.to_owned()));
+            return Err(ScramError::Refused(printable(reason.as_bytes())));
         }
         let mut parts = text.split(',');
         let mut field =
@@ -202,4 +202,76 @@ fn proof(hash: ScramHash, salted: &[u8], auth_message: &str) -> Vec<u8> {
     let stored_key = digest::digest(hash.hmac().digest_algorithm(), client_key.as_ref());
     let signature = hmac::sign(&hmac::Key::new(hash.hmac(), stored_key.as_ref()), auth_message.as_bytes());
     client_key.as_ref().iter().zip(signature.as_ref()).map(|(k, s)| k ^ s).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SERVER_FIRST: &str = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+                                s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+
+    fn rfc_7677() -> ClientFirst {
+        ClientFirst::with_nonce(ScramHash::Sha256, "user", false, "rOprNGfwEbeRWgbNEkqO".to_owned())
+    }
+
+    #[test]
+    fn the_exchange_of_rfc_7677_comes_out_byte_for_byte() {
+        let first = rfc_7677();
+        assert_eq!(first.message(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
+        let last = first.answer(SERVER_FIRST.as_bytes(), &"pencil".into()).unwrap();
+        assert_eq!(
+            last.message(),
+            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+             p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+        );
+        assert_eq!(last.verify(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), Ok(()));
+        let other = b"v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
+        assert_eq!(last.verify(other), Err(ScramError::ServerSignature));
+        assert_eq!(last.verify(b"e=other-error"), Err(ScramError::Refused("other-error".to_owned())));
+    }
+
+    #[test]
+    fn names_are_escaped_and_tokens_announced() {
+        let first = ClientFirst::with_nonce(ScramHash::Sha512, "a=b,c", true, "N".to_owned());
+        assert_eq!(first.message(), "n,,n=a=3Db=2Cc,r=N,tokenauth=true");
+    }
+
+    #[test]
+    fn every_exchange_has_a_nonce_of_its_own() {
+        let nonce = || ClientFirst::new(ScramHash::Sha256, "u", false).unwrap().nonce;
+        assert_ne!(nonce(), nonce());
+    }
+
+    #[test]
+    fn a_server_that_did_not_read_our_nonce_is_refused() {
+        for nonce in ["rOprNGfwEbeRWgbNEkqO", "", "other", "rOprNGfwEbeRWgbNEkq0more"] {
+            let server = format!("r={nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+            let answer = rfc_7677().answer(server.as_bytes(), &"pencil".into());
+            assert_eq!(answer.err(), Some(ScramError::Nonce), "{nonce}");
+        }
+    }
+
+    #[test]
+    fn malformed_server_messages_say_what_is_missing() {
+        let what = |server: &str| match rfc_7677().answer(server.as_bytes(), &"p".into()).err() {
+            Some(ScramError::Malformed { what, .. }) => what,
+            other => panic!("{other:?}"),
+        };
+        // RFC 5802 section 5.1: an unknown mandatory extension (m=) must break the exchange off.
+        assert_eq!(what("m=ext,r=N,s=AA==,i=4096"), "no nonce");
+        assert_eq!(what("r=N,i=4096"), "no salt");
+        assert_eq!(what("r=N,s=AA=="), "no iteration count");
+        assert_eq!(what("r=N,s=!,i=4096"), "salt is not base64");
+        assert_eq!(what("r=N,s=AA==,i=4294967296"), "iteration count is no number");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_server_says_there_is_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert!(rfc_7677().answer(&bytes, &"p".into()).is_err());
+        }
+    }
 }

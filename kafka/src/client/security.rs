@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::dial::{DialError, dial};
+use super::dial::{DialError, deadline_in, dial};
 use super::sasl::{AuthError, Sasl, Session, authenticate};
 use super::stream::Stream;
 use super::tls::ClientTls;
@@ -56,7 +56,7 @@ pub async fn open_session(
     port: u16,
     limit: Duration,
 ) -> Result<(Stream, Session), OpenError> {
-    let deadline = Instant::now() + limit;
+    let deadline = deadline_in(limit);
     let mut stream = dial(host, port, security.tls.as_ref(), limit).await?;
     let Some(sasl) = &security.sasl else { return Ok((stream, Session::default())) };
     let left = deadline.saturating_duration_since(Instant::now());

@@ -30,11 +30,12 @@ impl ApiVersions {
     }
 }
 
-/// The body of a request of version 0, or of version 3, which says what software asks.
-pub(super) fn request(version: i16, software: &str) -> Vec<u8> {
+/// The body of a request of version 0, or of version 3, which says what software asks. Brokers refuse software
+/// names that are not letters, digits, dots and dashes, so it is not the `client.id`.
+pub(super) fn request(version: i16) -> Vec<u8> {
     let mut out = Vec::new();
     if version >= 3 {
-        wire::put_string(&mut out, software, true);
+        wire::put_string(&mut out, env!("CARGO_PKG_NAME"), true);
         wire::put_string(&mut out, env!("CARGO_PKG_VERSION"), true);
         out.push(0);
     }
