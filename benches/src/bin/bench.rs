@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use tidegate_benches::candidate::Workshop;
+use tidegate_benches::idle;
 use tidegate_benches::machine::Machine;
+use tidegate_benches::metadata;
 use tidegate_benches::relay::{self, Settings};
 use tidegate_benches::report::{self, Report};
 
@@ -34,10 +36,12 @@ struct Args {
 enum Part {
     Synthetic,
     Tls,
+    Idle,
+    Metadata,
 }
 
 impl Part {
-    const ALL: [Self; 2] = [Self::Synthetic, Self::Tls];
+    const ALL: [Self; 4] = [Self::Synthetic, Self::Tls, Self::Idle, Self::Metadata];
 }
 
 fn main() -> anyhow::Result<()> {
@@ -52,6 +56,8 @@ fn main() -> anyhow::Result<()> {
         report.sections.push(match part {
             Part::Synthetic => relay::plain(&workshop, &settings)?,
             Part::Tls => relay::tls(&workshop, &settings)?,
+            Part::Idle => idle::run(&workshop, &settings)?,
+            Part::Metadata => metadata::run(&workshop, &settings)?,
         });
         // After every part: a run that is cut short keeps what it has.
         report.write_raw(&folder.join("raw.json"))?;
