@@ -33,6 +33,20 @@ pub fn list(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Copies a folder's files and folders into another, which is made.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("list {}", from.display()))? {
+        let entry = entry?.path();
+        let target = to.join(entry.file_name().context("a nameless file")?);
+        match entry.is_dir() {
+            true => copy_tree(&entry, &target)?,
+            false => fs::copy(&entry, &target).map(|_| ())?,
+        }
+    }
+    Ok(())
+}
+
 /// A fingerprint of the files' contents, to name a folder with what was built from them.
 pub fn fingerprint(files: &[PathBuf]) -> Result<String> {
     let mut hasher = DefaultHasher::new();

@@ -104,9 +104,10 @@ impl Dist {
         vec![log4j2, log4j1]
     }
 
-    /// The records a freshly formatted KRaft log starts with: the same for every cluster of a version.
-    pub fn bootstrap_checkpoint(&self) -> PathBuf {
-        self.dir.join("bootstrap.checkpoint")
+    /// What a freshly formatted KRaft log folder holds beside `meta.properties`: the same for every cluster
+    /// of a version.
+    pub fn formatted(&self) -> PathBuf {
+        self.dir.join("formatted")
     }
 }
 
@@ -128,7 +129,7 @@ fn fill(version: Version, dir: &Path) -> Result<()> {
 /// Formats a throw-away log folder once, so that no cluster has to start a JVM for it.
 fn format(dist: &Dist) -> Result<()> {
     let tmp = tempfile::tempdir()?;
-    let (logs, conf) = (tmp.path().join("logs"), tmp.path().join("server.properties"));
+    let (logs, conf) = (dist.formatted(), tmp.path().join("server.properties"));
     let text = format!(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:1\n\
          controller.listener.names=CONTROLLER\nlisteners=CONTROLLER://127.0.0.1:1,PLAINTEXT://127.0.0.1:2\n\
@@ -143,8 +144,7 @@ fn format(dist: &Dist) -> Result<()> {
         .output()
         .context("run java: a JDK 17 is needed (Debian: apt-get install openjdk-17-jdk-headless)")?;
     ensure!(out.status.success(), "format: {}", String::from_utf8_lossy(&out.stdout));
-    fs::copy(logs.join("bootstrap.checkpoint"), dist.bootstrap_checkpoint())?;
-    Ok(())
+    fs::remove_file(logs.join("meta.properties")).context("format wrote no meta.properties")
 }
 
 fn pom(version: Version) -> String {

@@ -16,8 +16,11 @@
 
 pub mod cache;
 pub mod certs;
+pub mod clients;
 pub mod cluster;
 pub mod files;
+pub mod gateway;
+pub mod http;
 pub mod java;
 pub mod kafka_dist;
 pub mod ports;
@@ -27,6 +30,7 @@ pub mod reaper;
 pub mod wait;
 
 pub use cluster::Cluster;
+pub use gateway::{Fleet, Gateway};
 pub use java::Java;
 pub use kafka_dist::{Dist, Version};
 pub use raw::Raw;

@@ -9,6 +9,7 @@ use super::broker::{Broker, Spec};
 use super::properties::{self, Shared, Voter};
 use super::{Cluster, zookeeper};
 use crate::certs::Authority;
+use crate::files;
 use crate::java::Java;
 use crate::kafka_dist::{Dist, Version};
 use crate::ports::Ports;
@@ -181,8 +182,7 @@ impl Builder {
             version: self.version,
             extra: self.properties.clone(),
         };
-        let checkpoint = dist.bootstrap_checkpoint();
-        specs.into_iter().map(|spec| start_broker(spec, &shared, dist, &checkpoint)).collect()
+        specs.into_iter().map(|spec| start_broker(spec, &shared, dist)).collect()
     }
 
     fn spec(&self, n: usize, id: i32, dir: &Path, ports: &mut Ports) -> Result<Spec> {
@@ -215,12 +215,12 @@ fn odd(n: usize) -> usize {
     n.saturating_sub(1) | 1
 }
 
-fn start_broker(spec: Spec, shared: &Shared, dist: &Dist, checkpoint: &Path) -> Result<Broker> {
+fn start_broker(spec: Spec, shared: &Shared, dist: &Dist) -> Result<Broker> {
     fs::create_dir_all(spec.log_dir())?;
     fs::write(spec.config(), properties::of(&spec, shared))?;
     if shared.zookeeper.is_none() {
         fs::write(spec.log_dir().join("meta.properties"), properties::meta(spec.id, &shared.cluster_id))?;
-        fs::copy(checkpoint, spec.log_dir().join("bootstrap.checkpoint"))?;
+        files::copy_tree(&dist.formatted(), &spec.log_dir())?;
     }
     Broker::start(spec, dist)
 }

@@ -6,9 +6,11 @@ mod properties;
 mod ready;
 mod zookeeper;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub use broker::Broker;
@@ -74,13 +76,24 @@ impl Cluster {
         &self.users
     }
 
+    /// Properties of a Java client that comes in through `CLIENTS` with this SASL mechanism and user.
+    pub fn client_props(&self, mechanism: &str, user: &str, password: &str) -> Value {
+        client_props(
+            &self.bootstrap(),
+            self.authority.as_ref().map(Authority::ca).as_deref(),
+            mechanism,
+            user,
+            password,
+        )
+    }
+
     /// Who signed the brokers' certificates, if the cluster speaks TLS.
     pub fn authority(&self) -> Option<&Authority> {
         self.authority.as_ref()
     }
 
     /// A folder for the test's own files; removed with the cluster.
-    pub fn dir(&self) -> &std::path::Path {
+    pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
@@ -109,6 +122,34 @@ impl Cluster {
             |b: &Broker| format!("--- broker {} ({})\n{}", b.id(), b.log().display(), b.log_tail(lines));
         self.brokers.iter().map(tail).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Properties of a Java client that authenticates to `bootstrap`, over TLS if there is a certificate to trust.
+pub fn client_props(
+    bootstrap: &str,
+    ca: Option<&Path>,
+    mechanism: &str,
+    user: &str,
+    password: &str,
+) -> Value {
+    let module = match mechanism {
+        "PLAIN" => "plain.PlainLoginModule",
+        _ => "scram.ScramLoginModule",
+    };
+    let jaas = format!(
+        "org.apache.kafka.common.security.{module} required username=\"{user}\" password=\"{password}\";"
+    );
+    let mut props = json!({
+        "bootstrap.servers": bootstrap,
+        "security.protocol": if ca.is_some() { "SASL_SSL" } else { "SASL_PLAINTEXT" },
+        "sasl.mechanism": mechanism,
+        "sasl.jaas.config": jaas,
+    });
+    if let Some(ca) = ca {
+        props["ssl.truststore.type"] = json!("PEM");
+        props["ssl.truststore.location"] = json!(ca);
+    }
+    props
 }
 
 impl Drop for Cluster {

@@ -1,0 +1,175 @@
+//! The gateway under test: the real binary, its configuration, its metrics, and what can be done to it.
+
+mod binary;
+mod fleet;
+mod metrics;
+mod site;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub use binary::path as binary_path;
+pub use fleet::Fleet;
+pub use metrics::{Metrics, Sample};
+pub use site::{Site, Sites};
+
+use crate::process::Process;
+use crate::{http, reaper, wait};
+
+/// How long a gateway may take to say that it is ready.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long it may take to stop when asked.
+const STOP_LIMIT: Duration = Duration::from_secs(45);
+
+/// A running `tidegate run`; killed when dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    process: Process,
+    admin: String,
+    dir: TempDir,
+    env: Vec<(String, String)>,
+}
+
+impl Gateway {
+    /// Runs the binary with this configuration (YAML) and waits until `/readyz` answers 200.
+    pub fn start(yaml: &str) -> Result<Self> {
+        Self::start_with(yaml, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn start_with(yaml: &str, env: &[(&str, &str)]) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("tidegate-gateway-").tempdir()?;
+        reaper::note_dir(dir.path())?;
+        fs::write(config_file(dir.path()), yaml)?;
+        let admin = admin_address(yaml).context("no gateway.admin in the configuration")?;
+        let env: Vec<_> = env.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let process = spawn(dir.path(), &env)?;
+        let mut gateway = Self { process, admin, dir, env };
+        gateway.wait_ready()?;
+        Ok(gateway)
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
+        let look = || {
+            ensure!(self.process.is_alive(), "the gateway has died");
+            http::get(&self.admin, "/readyz").map(|answer| answer.status == 200)
+        };
+        let ready = wait::until_true("the gateway to be ready", READY_LIMIT, look);
+        ready.with_context(|| self.log_tail(30))
+    }
+
+    /// The process, for its pid, CPU time and memory.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// `host:port` of the admin listener.
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// Whether it runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.process.is_alive()
+    }
+
+    /// SIGKILL.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.process.kill9()
+    }
+
+    /// SIGTERM, and waits for the drain to end; the exit code.
+    pub fn stop(&mut self) -> Result<Option<i32>> {
+        self.process.signal("TERM")?;
+        Ok(self.process.wait_exit(STOP_LIMIT)?.code())
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&mut self) -> Result<()> {
+        self.process.signal("STOP")
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self) -> Result<()> {
+        self.process.signal("CONT")
+    }
+
+    /// Replaces the configuration file and sends SIGHUP.
+    pub fn reload(&mut self, yaml: &str) -> Result<()> {
+        fs::write(config_file(self.dir.path()), yaml)?;
+        self.process.signal("HUP")
+    }
+
+    /// Starts it again after [`Gateway::kill9`] or [`Gateway::stop`], and waits until it is ready.
+    pub fn restart(&mut self) -> Result<()> {
+        ensure!(!self.is_alive(), "the gateway still runs");
+        self.process = spawn(self.dir.path(), &self.env)?;
+        self.wait_ready()
+    }
+
+    /// What `/metrics` says now.
+    pub fn metrics(&self) -> Result<Metrics> {
+        let answer = http::get(&self.admin, "/metrics")?;
+        ensure!(answer.status == 200, "/metrics answers {}", answer.status);
+        Metrics::parse(&answer.body)
+    }
+
+    /// What `/status` says now.
+    pub fn status(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&http::get(&self.admin, "/status")?.body)?)
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.process.log())?)
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self, lines: usize) -> String {
+        self.process.log_tail(lines)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- gateway ({})\n{}", self.admin, self.log_tail(30));
+        }
+    }
+}
+
+fn config_file(dir: &Path) -> PathBuf {
+    dir.join("tidegate.yaml")
+}
+
+fn spawn(dir: &Path, env: &[(String, String)]) -> Result<Process> {
+    let mut run = Command::new(binary::path()?);
+    run.args(["run", "-c"]).arg(config_file(dir)).stdin(Stdio::null());
+    run.envs(env.iter().map(|(k, v)| (k, v)));
+    Process::spawn(&mut run, &dir.join("gateway.log"))
+}
+
+/// The value of the first `admin:` in the file, which is `gateway.admin` by the order of its sections.
+fn admin_address(yaml: &str) -> Option<String> {
+    let (_, rest) = yaml.split_once("admin:")?;
+    let value = rest.trim_start().split([',', '}', '\n', ' ']).next()?;
+    Some(value.trim_matches('"').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_admin_address_is_found_in_block_and_flow_style() {
+        assert_eq!(admin_address("gateway:\n  admin: 127.0.0.1:1 # x\n").unwrap(), "127.0.0.1:1");
+        assert_eq!(admin_address("gateway: {zone: a, admin: 127.0.0.1:2}\n").unwrap(), "127.0.0.1:2");
+    }
+}

@@ -1,0 +1,33 @@
+//! One GET over plain HTTP, for the admin port.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// How long connecting, one read or one write may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A status code and a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// 200 and the like.
+    pub status: u16,
+    /// The body as text.
+    pub body: String,
+}
+
+/// Asks `address` (`host:port`) for `path`. HTTP/1.0: no chunks, and the end of the stream ends the body.
+pub fn get(address: &str, path: &str) -> Result<Answer> {
+    let target = address.to_socket_addrs()?.next().context("no address")?;
+    let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).with_context(|| format!("read {path}"))?;
+    let (head, body) = text.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("no HTTP status")?;
+    Ok(Answer { status, body: body.to_owned() })
+}
