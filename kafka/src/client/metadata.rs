@@ -148,7 +148,7 @@ impl Topics<'_> {
     }
 }
 
-fn request(topics: Topics<'_>, version: i16) -> Vec<u8> {
+pub(super) fn request(topics: Topics<'_>, version: i16) -> Vec<u8> {
     let flexible = version >= 9;
     let mut out = Vec::new();
     match topics {
@@ -189,7 +189,7 @@ fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
     }
 }
 
-fn decode(body: &[u8], version: i16) -> Result<Cluster, MetadataError> {
+pub(super) fn decode(body: &[u8], version: i16) -> Result<Cluster, MetadataError> {
     let flexible = version >= 9;
     let mut r = Reader::new(body);
     r.i32()?; // throttle_time_ms: what is asked here is small and rare.
