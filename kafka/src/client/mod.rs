@@ -5,10 +5,11 @@
 
 mod bootstrap;
 mod connection;
+mod credentials;
 mod dial;
 mod exchange;
 pub mod metadata;
-pub mod sasl;
+mod sasl;
 mod scram;
 mod secret;
 mod security;
@@ -19,9 +20,10 @@ mod versions;
 
 pub use bootstrap::{Bootstrap, NoBroker};
 pub use connection::{CallError, ConnectError, Connection, Dialer};
+pub use credentials::Sasl;
 pub use dial::{Attempt, AttemptError, DialError, dial};
 pub use exchange::ExchangeError;
-pub use sasl::{AuthError, Sasl, Session, authenticate};
+pub use sasl::{AuthError, Session, authenticate};
 pub use scram::{ScramError, ScramHash};
 pub use secret::Secret;
 pub use security::{OpenError, Security, open, open_session};

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::credentials::Sasl;
 use super::dial::{DialError, deadline_in, dial};
-use super::sasl::{AuthError, Sasl, Session, authenticate};
+use super::sasl::{AuthError, Session, authenticate};
 use super::stream::Stream;
 use super::tls::ClientTls;
 
