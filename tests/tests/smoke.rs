@@ -1,6 +1,6 @@
 //! The test bed keeps its own promises: clusters start, break and heal on command, and leave nothing behind.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::time::Duration;
 

@@ -1,0 +1,58 @@
+# What a newcomer types. `make help` lists it.
+
+CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+# Tests of real clusters run one at a time: three brokers and three gateways fill two cores.
+ONE_AT_A_TIME = --test-threads=1
+# Always the whole workspace: another selection of packages means other features, and compiling everything twice.
+TEST = $(CARGO) test --workspace
+
+export RUST_BACKTRACE ?= 0
+export TIDEGATE_BIN ?= $(abspath $(TARGET))/debug/tidegate
+
+.PHONY: help build test test-fast test-real test-slow demo bench clients chaos fuzz release fmt lint
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+build: ## the gateway, for tests
+	$(CARGO) build --workspace --bins
+
+test: test-fast test-real ## everything that CI runs: unit and property tests, then real Kafka
+
+test-fast: ## unit, property and dependency tests; no Kafka, no network
+	$(TEST) --lib --bins --test dependencies
+
+test-real: build ## promises, proved on real Kafka (fetched from Maven Central the first time)
+	$(TEST) --test '*' -- $(ONE_AT_A_TIME)
+
+test-slow: build ## the same promises over every Kafka version and more faults; half an hour
+	$(TEST) --features slow --test '*' -- $(ONE_AT_A_TIME)
+
+demo: build ## three zones, three brokers, three gateways: bytes per leg, direct and through (KEEP=1 leaves it up)
+	$(CARGO) run -p tidegate-tests --bin demo -- $(if $(KEEP),--keep)
+
+bench: release ## side by side with HAProxy, Envoy and Kroxylicious; ARGS="--quick" for a look
+	TIDEGATE_BIN=$(abspath $(TARGET))/release/tidegate $(CARGO) run --release -p tidegate-benches --bin bench -- $(ARGS)
+
+clients: build ## the client matrix: Java, librdkafka, franz-go, sarama, kafkajs, aiokafka, kafka-python
+	$(TEST) --features slow --test clients -- $(ONE_AT_A_TIME) --nocapture
+
+chaos: build ## kill -9 of brokers and gateways under load, with a history checker
+	$(TEST) --features slow --test chaos -- $(ONE_AT_A_TIME) --nocapture
+
+fuzz: ## cargo-fuzz targets of the wire code, SECONDS_EACH=60 each (needs nightly and cargo-fuzz)
+	cd kafka/fuzz && for target in $$(cargo +nightly fuzz list); do \
+	  cargo +nightly fuzz run $$target -- -max_total_time=$(or $(SECONDS_EACH),60) || exit 1; done
+
+release: ## target/release/tidegate
+	$(CARGO) build --release -p tidegate-proxy
+
+fmt: ## formats everything
+	$(CARGO) fmt --all
+
+lint: ## formatting, clippy, and cargo-deny where it is installed
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check licenses bans sources; \
+	 else echo "cargo-deny is not installed (cargo install cargo-deny --locked); make test checks the same lists"; fi
