@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::files::{Pem, pem, secret};
+use super::hosts::is_host;
+use crate::check::Check;
+use crate::raw::cluster as raw;
 use crate::{HostPort, Secret};
 
 /// The Kafka cluster behind the gateway.
@@ -61,4 +65,100 @@ pub enum Sha {
     Sha256,
     /// SCRAM-SHA-512.
     Sha512,
+}
+
+impl Cluster {
+    pub(crate) fn check(raw: &raw::Cluster, check: &mut Check<'_>) -> Option<Self> {
+        if raw.bootstrap.is_empty() {
+            check.missing::<()>("cluster", "bootstrap", "[kafka-1:9092, kafka-2:9092]");
+        }
+        let bootstrap = check.list("cluster.bootstrap", &raw.bootstrap);
+        let tls = raw.tls.as_ref().and_then(|tls| ClientTls::check(tls, check));
+        let auth = raw.auth.as_ref().and_then(|auth| Auth::check(auth, check));
+        if raw.tls.is_none() && auth.as_ref().is_some_and(Auth::is_clear) {
+            check.warn("cluster.auth", "without cluster.tls the secret crosses the network in clear");
+        }
+        Some(Self { bootstrap: bootstrap.into_iter().map(|(_, server)| server).collect(), tls, auth })
+    }
+}
+
+impl ClientTls {
+    fn check(raw: &raw::ClientTls, check: &mut Check<'_>) -> Option<Self> {
+        let at = "cluster.tls";
+        if raw.ca.is_none() {
+            check.missing::<()>(at, "ca", "ca.pem   # certificates are always verified");
+        }
+        match (&raw.cert, &raw.key) {
+            (Some(_), None) => check.missing(at, "key", "client.key   # `cert` needs it"),
+            (None, Some(_)) => check.missing(at, "cert", "client.pem   # `key` needs it"),
+            _ => Some(()),
+        };
+        Some(Self {
+            ca: pem(check, at, "ca", &raw.ca, Pem::Certificate),
+            cert: pem(check, at, "cert", &raw.cert, Pem::Certificate),
+            key: pem(check, at, "key", &raw.key, Pem::PrivateKey),
+            server_name: server_name(check, raw),
+        })
+    }
+}
+
+fn server_name(check: &mut Check<'_>, raw: &raw::ClientTls) -> Option<String> {
+    let name = check.read("cluster.tls", "server_name", &raw.server_name)?;
+    if !is_host(&name) {
+        let remedy = "write a DNS name or an IP address, without a port";
+        check.wrong("cluster.tls.server_name", format!("`{name}` is not a host name"), remedy);
+    }
+    Some(name)
+}
+
+impl Auth {
+    fn check(raw: &raw::Auth, check: &mut Check<'_>) -> Option<Self> {
+        let mechanism = check.need("cluster.auth", "mechanism", &raw.mechanism, "SCRAM-SHA-512")?;
+        if mechanism == raw::Mechanism::OauthBearer {
+            return Some(Self::OauthBearer { token: token(raw, check)? });
+        }
+        let (username, password) = credentials(raw, check)?;
+        Some(match mechanism {
+            raw::Mechanism::ScramSha256 => Self::Scram { sha: Sha::Sha256, username, password },
+            raw::Mechanism::ScramSha512 => Self::Scram { sha: Sha::Sha512, username, password },
+            _ => Self::Plain { username, password },
+        })
+    }
+
+    /// Whether the mechanism itself hides nothing.
+    fn is_clear(&self) -> bool {
+        !matches!(self, Self::Scram { .. })
+    }
+}
+
+fn token(raw: &raw::Auth, check: &mut Check<'_>) -> Option<Secret> {
+    for (key, given) in [("username", raw.username.is_some()), ("password", raw.password.is_some())] {
+        if given {
+            check.wrong(
+                &format!("cluster.auth.{key}"),
+                "does not belong to OAUTHBEARER",
+                "take it out, and write token",
+            );
+        }
+    }
+    match &raw.token {
+        Some(token) => secret(check, "cluster.auth.token", token),
+        None => check.missing("cluster.auth", "token", "{file: /run/secrets/token}"),
+    }
+}
+
+fn credentials(raw: &raw::Auth, check: &mut Check<'_>) -> Option<(String, Secret)> {
+    if raw.token.is_some() {
+        check.wrong(
+            "cluster.auth.token",
+            "belongs to OAUTHBEARER only",
+            "take it out, or change the mechanism",
+        );
+    }
+    let username = check.need("cluster.auth", "username", &raw.username, "tidegate");
+    let password = match &raw.password {
+        Some(password) => secret(check, "cluster.auth.password", password),
+        None => check.missing("cluster.auth", "password", "{file: /run/secrets/kafka}"),
+    };
+    username.zip(password)
 }

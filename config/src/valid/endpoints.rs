@@ -1,5 +1,11 @@
 //! Where a gateway answers for each broker: one port per broker, or one TLS server name per broker.
 
+use super::hosts::is_host;
+use crate::check::Check;
+use crate::raw::listeners::{Brokers, IdRange, PortRange};
+use crate::scalar::Leaf;
+use crate::tree::join;
+
 /// The rule that turns a broker id into the address clients are told, and back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerEndpoints {
@@ -83,6 +89,73 @@ impl BrokerEndpoints {
             Self::Sni { .. } => None,
         }
     }
+}
+
+/// The endpoints a `brokers` section means.
+pub(crate) fn endpoints(raw: &Brokers, at: &str, check: &mut Check<'_>) -> Option<BrokerEndpoints> {
+    match (&raw.ports, &raw.ids, &raw.sni) {
+        (None, None, Some(_)) => Some(BrokerEndpoints::Sni { pattern: sni(raw, at, check)? }),
+        (_, _, Some(_)) => {
+            check.wrong(at, "mixes `sni` with `ports` or `ids`", "keep either sni, or ports (with ids)");
+            None
+        }
+        (None, _, None) => check.missing(at, "ports", "29100-29199   # or sni: \"b{id}.kafka.example.com\""),
+        (Some(_), None, None) => {
+            let PortRange { first, last } = check.read(at, "ports", &raw.ports)?;
+            Some(BrokerEndpoints::Ports { first, last })
+        }
+        (Some(_), Some(ids), None) => {
+            let ports = check.read(at, "ports", &raw.ports);
+            sparse(ids, ports?, &join(at, "ids"), check)
+        }
+    }
+}
+
+fn sni(raw: &Brokers, at: &str, check: &mut Check<'_>) -> Option<String> {
+    let pattern = check.read(at, "sni", &raw.sni)?;
+    let once = pattern.matches("{id}").count() == 1;
+    if once && is_host(&pattern.replace("{id}", &i32::MAX.to_string())) {
+        return Some(pattern);
+    }
+    let reason = format!("`{pattern}` is not a host name with one {{id}} in it");
+    check.wrong(&join(at, "sni"), reason, "write it like \"b{id}.kafka.example.com\"");
+    None
+}
+
+fn sparse(
+    raw: &[Leaf<IdRange>],
+    ports: PortRange,
+    at: &str,
+    check: &mut Check<'_>,
+) -> Option<BrokerEndpoints> {
+    let ranges = check.list(at, raw);
+    let ids: i64 = ranges.iter().map(|(_, r)| i64::from(r.last) - i64::from(r.first) + 1).sum();
+    let places = i64::from(ports.last) - i64::from(ports.first) + 1;
+    if raw.is_empty() {
+        check.wrong(at, "names no broker", "write the ids, like [1001-1010], or leave the key out");
+        return None;
+    }
+    if ids > places {
+        let remedy = format!("widen ports to {}-{}", ports.first, i64::from(ports.first) + ids - 1);
+        check.wrong(at, format!("{ids} broker ids need as many ports; there are {places}"), remedy);
+        return None;
+    }
+    let ids = distinct(&ranges, check);
+    Some(BrokerEndpoints::Ids { ids, first: ports.first, last: ports.last })
+}
+
+/// The ids of all ranges, in their order. Their number is known to be small here.
+fn distinct(ranges: &[(String, IdRange)], check: &mut Check<'_>) -> Vec<i32> {
+    let mut seen = std::collections::HashSet::new();
+    let all = ranges.iter().flat_map(|(path, range)| (range.first..=range.last).map(move |id| (path, id)));
+    let mut ids = Vec::new();
+    for (path, id) in all {
+        if !seen.insert(id) {
+            check.wrong(path, format!("broker {id} is named twice"), "name each broker once");
+        }
+        ids.push(id);
+    }
+    ids
 }
 
 fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {

@@ -1,8 +1,12 @@
 //! `gateway`: who this gateway is.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
-use crate::Zone;
+use super::files::read_text;
+use crate::check::Check;
+use crate::raw::gateway as raw;
+use crate::{Zone, defaults};
 
 /// This gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,4 +17,45 @@ pub struct Gateway {
     pub zone: Zone,
     /// Where `/metrics`, `/healthz`, `/readyz` and `/status` are served, without authentication.
     pub admin: SocketAddr,
+}
+
+/// Longest gateway id, in bytes.
+const ID_BYTES_MAX: usize = 128;
+
+impl Gateway {
+    pub(crate) fn check(raw: &raw::Gateway, check: &mut Check<'_>) -> Option<Self> {
+        let id = match &raw.id {
+            Some(_) => check.read("gateway", "id", &raw.id),
+            None => host_name(check).or_else(|| check.missing("gateway", "id", "gw-az1-0")),
+        };
+        let id = id.and_then(|id| sound_id(check, "gateway.id", id));
+        let zone = check.need("gateway", "zone", &raw.zone, "use1-az1");
+        let admin = check.read("gateway", "admin", &raw.admin).unwrap_or(defaults::ADMIN);
+        if !admin.ip().is_loopback() {
+            check.warn(
+                "gateway.admin",
+                format!("{admin} is not loopback: the admin port has no authentication"),
+            );
+        }
+        Some(Self { id: id?, zone: zone?, admin })
+    }
+}
+
+/// Ids stand in metrics, JSON and log lines: letters, digits, `.`, `_` and `-` only.
+pub(crate) fn sound_id(check: &mut Check<'_>, path: &str, id: String) -> Option<String> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if id.len() <= ID_BYTES_MAX && id.bytes().all(legal) {
+        return Some(id);
+    }
+    check.wrong(
+        path,
+        format!("`{id}` is not a gateway id"),
+        "write 1 to 128 letters, digits, `.`, `_` or `-`, like gw-az1-0",
+    );
+    None
+}
+
+fn host_name(check: &Check<'_>) -> Option<String> {
+    let from_file = || read_text(Path::new("/etc/hostname")).ok().map(|name| name.trim().to_owned());
+    check.env("HOSTNAME").filter(|name| !name.is_empty()).or_else(from_file).filter(|name| !name.is_empty())
 }

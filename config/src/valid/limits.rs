@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::ByteSize;
+use crate::check::Check;
+use crate::raw::limits as raw;
+use crate::{ByteSize, defaults, format_duration};
 
 /// Bounds of one gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,4 +21,47 @@ pub struct Limits {
     pub idle: Duration,
     /// Time for the TLS handshake and the first whole request; 100 ms to 10 min.
     pub handshake: Duration,
+}
+
+/// A frame's length is an int32 on the wire.
+const FRAME_MAX: ByteSize = ByteSize(i32::MAX as u64);
+const FRAME_MIN: ByteSize = ByteSize(1024);
+const IDLE_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30 * 86_400));
+const HANDSHAKE_BOUNDS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(600));
+
+impl Limits {
+    pub(crate) fn check(raw: &raw::Limits, check: &mut Check<'_>) -> Self {
+        let at = "limits";
+        let many = (1, u32::MAX);
+        let connections =
+            check.bounded((at, "connections"), &raw.connections, defaults::CONNECTIONS, many, u32::to_string);
+        let per_ip = defaults::CONNECTIONS_PER_IP.min(connections);
+        let connections_per_ip =
+            check.bounded((at, "connections_per_ip"), &raw.connections_per_ip, per_ip, many, u32::to_string);
+        let sizes = (FRAME_MIN, FRAME_MAX);
+        let frame = check.bounded((at, "frame"), &raw.frame, defaults::FRAME, sizes, ByteSize::to_string);
+        let held = check.read(at, "in_flight_bytes", &raw.in_flight_bytes);
+        let idle = check.bounded((at, "idle"), &raw.idle, defaults::IDLE, IDLE_BOUNDS, show);
+        let handshake =
+            check.bounded((at, "handshake"), &raw.handshake, defaults::HANDSHAKE, HANDSHAKE_BOUNDS, show);
+        let in_flight_bytes = held.unwrap_or(defaults::IN_FLIGHT_BYTES);
+        let limits = Self { connections, connections_per_ip, frame, in_flight_bytes, idle, handshake };
+        limits.check_together(check);
+        limits
+    }
+
+    fn check_together(&self, check: &mut Check<'_>) {
+        if self.connections_per_ip > self.connections {
+            let reason = format!("{} is more than limits.connections", self.connections_per_ip);
+            check.wrong("limits.connections_per_ip", reason, format!("write {} at most", self.connections));
+        }
+        if self.in_flight_bytes < self.frame {
+            let reason = format!("{} is less than one frame of limits.frame", self.in_flight_bytes);
+            check.wrong("limits.in_flight_bytes", reason, format!("write {} at least", self.frame));
+        }
+    }
+}
+
+fn show(duration: &Duration) -> String {
+    format_duration(*duration)
 }

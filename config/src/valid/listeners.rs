@@ -1,8 +1,13 @@
 //! `listeners`: where clients connect.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::endpoints::endpoints;
+use super::files::{Pem, pem};
+use crate::check::Check;
+use crate::raw::listeners as raw;
+use crate::tree::join;
 use crate::{Advertise, BrokerEndpoints, Zone};
 
 /// One address clients bootstrap from, and the endpoints that stand for brokers behind it.
@@ -31,4 +36,87 @@ pub struct ServerTls {
     pub key: PathBuf,
     /// PEM file of the authorities whose client certificates are required. `None`: none are asked for.
     pub client_ca: Option<PathBuf>,
+}
+
+impl Listener {
+    /// All listeners that are right, each at its own place in the file.
+    pub(crate) fn check_all(raw: &[raw::Listener], check: &mut Check<'_>) -> Vec<(String, Self)> {
+        if raw.is_empty() {
+            check.missing::<()>("", "listeners", "[{name: clients, bind: .., advertise: .., brokers: ..}]");
+        }
+        let mut listeners: Vec<(String, Self)> = Vec::new();
+        for (n, raw) in raw.iter().enumerate() {
+            let at = format!("listeners[{n}]");
+            let Some(listener) = Self::check(raw, &at, check) else { continue };
+            if let Some((first, _)) = listeners.iter().find(|(_, l)| l.name == listener.name) {
+                let reason = format!("`{}` is the name of {first} too", listener.name);
+                check.wrong(&join(&at, "name"), reason, "give each listener a name of its own");
+            }
+            listeners.push((at, listener));
+        }
+        listeners
+    }
+
+    fn check(raw: &raw::Listener, at: &str, check: &mut Check<'_>) -> Option<Self> {
+        let name = check.need(at, "name", &raw.name, "clients");
+        let bind = check.need(at, "bind", &raw.bind, "0.0.0.0:9092");
+        let zone = check.read(at, "zone", &raw.zone);
+        let tls = raw.tls.as_ref().and_then(|tls| ServerTls::check(tls, &join(at, "tls"), check));
+        let brokers = endpoints(&raw.brokers, &join(at, "brokers"), check);
+        if matches!(brokers, Some(BrokerEndpoints::Sni { .. })) && raw.tls.is_none() {
+            check.wrong(
+                &join(at, "brokers.sni"),
+                "needs TLS on this listener",
+                "write tls: {cert: .., key: ..}, or use ports",
+            );
+        }
+        let advertise = match (&raw.advertise, bind) {
+            (Some(_), _) => check.read(at, "advertise", &raw.advertise),
+            (None, Some(bind)) => Some(Advertise { host: bind.ip().to_string(), port: None }),
+            (None, None) => None,
+        };
+        let advertise = advertise.and_then(|a| dialable(a, raw.brokers.sni.is_some(), at, check));
+        Some(Self { name: name?, bind: bind?, advertise: advertise?, brokers: brokers?, zone, tls })
+    }
+}
+
+/// Refuses what clients could not dial.
+pub(crate) fn dialable(
+    advertise: Advertise,
+    sni: bool,
+    at: &str,
+    check: &mut Check<'_>,
+) -> Option<Advertise> {
+    let path = join(at, "advertise");
+    let anywhere = advertise.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
+    if anywhere && !sni {
+        check.wrong(
+            &path,
+            format!("clients cannot dial {}", advertise.host),
+            "write the host that clients reach this gateway by",
+        );
+    }
+    if let (Some(port), false) = (advertise.port, sni) {
+        check.wrong(
+            &path,
+            format!("port {port} has no meaning beside brokers.ports"),
+            "leave the port out: each broker has its own",
+        );
+    }
+    Some(advertise)
+}
+
+impl ServerTls {
+    fn check(raw: &raw::ServerTls, at: &str, check: &mut Check<'_>) -> Option<Self> {
+        if raw.cert.is_none() {
+            check.missing::<()>(at, "cert", "server.pem");
+        }
+        if raw.key.is_none() {
+            check.missing::<()>(at, "key", "server.key");
+        }
+        let cert = pem(check, at, "cert", &raw.cert, Pem::Certificate);
+        let key = pem(check, at, "key", &raw.key, Pem::PrivateKey);
+        let client_ca = pem(check, at, "client_ca", &raw.client_ca, Pem::Certificate);
+        Some(Self { cert: cert?, key: key?, client_ca })
+    }
 }

@@ -3,11 +3,14 @@
 pub(crate) mod client_zone;
 pub(crate) mod cluster;
 pub(crate) mod endpoints;
+pub(crate) mod files;
 pub(crate) mod fleet;
 pub(crate) mod gateway;
 pub(crate) mod hosts;
 pub(crate) mod limits;
 pub(crate) mod listeners;
+mod peers;
+mod ports;
 pub(crate) mod store;
 pub(crate) mod tiering;
 pub(crate) mod zones;
@@ -20,6 +23,9 @@ use listeners::Listener;
 use store::Store;
 use tiering::Tiering;
 use zones::Zones;
+
+use crate::check::Check;
+use crate::{Error, raw};
 
 /// A whole file that passed every check.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,4 +48,39 @@ pub struct Config {
     pub tiering: Option<Tiering>,
     /// What is allowed but unwise, each with its path; for the log and for `tidegate check`.
     pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Every section by itself, then the sections against each other; at the end all mistakes, or the meaning.
+    pub(crate) fn check(raw: &raw::File, mut check: Check<'_>) -> Result<Self, Vec<Error>> {
+        let gateway = Gateway::check(&raw.gateway, &mut check);
+        let cluster = Cluster::check(&raw.cluster, &mut check);
+        let placed = Listener::check_all(&raw.listeners, &mut check);
+        let zones = Zones::check(&raw.zones, &mut check);
+        let fleet = Fleet::check(&raw.fleet, &mut check);
+        let limits = Limits::check(&raw.limits, &mut check);
+        let store = raw.store.as_ref().and_then(|store| Store::check(store, &mut check));
+        let tiering = raw.tiering.as_ref().map(|tiering| Tiering::check(tiering, &mut check));
+        if raw.tiering.is_some() && raw.store.is_none() {
+            check.wrong("tiering", "has nowhere to put data", "write store: {dir: ./tidegate-store}, or s3");
+        }
+        ports::check(gateway.as_ref(), &placed, &fleet, cluster.as_ref(), &mut check);
+        peers::check(gateway.as_ref(), &placed, &fleet, raw.listeners.len(), &mut check);
+        let warnings = check.finish()?;
+        let listeners = placed.into_iter().map(|(_, listener)| listener).collect();
+        let whole = gateway.zip(cluster);
+        whole
+            .map(|(gateway, cluster)| Self {
+                gateway,
+                cluster,
+                listeners,
+                zones,
+                fleet,
+                limits,
+                store,
+                tiering,
+                warnings,
+            })
+            .ok_or_else(Vec::new)
+    }
 }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::ByteSize;
+use crate::check::Check;
+use crate::raw::tiering as raw;
+use crate::tree::join;
+use crate::{ByteSize, defaults, format_duration};
 
 /// Which topics move to the store, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,4 +66,116 @@ pub struct DiskCache {
     pub path: PathBuf,
     /// Bytes it may hold.
     pub bytes: ByteSize,
+}
+
+const MIB: u64 = 1024 * 1024;
+/// Kafka's own bound for `segment.bytes` is an int32; below 1 MiB requests cost more than storage.
+const SEGMENT_BYTES: (ByteSize, ByteSize) = (ByteSize(MIB), ByteSize(i32::MAX as u64));
+const SEGMENT_AGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30 * 86_400));
+
+impl Tiering {
+    pub(crate) fn check(raw: &raw::Tiering, check: &mut Check<'_>) -> Self {
+        if raw.topics.is_empty() {
+            check.missing::<()>("tiering", "topics", "[{match: \"orders.*\", hot: {time: 2h}}]");
+        }
+        let topics = topic_rules(&raw.topics, check);
+        check.warn("tiering", "is checked, but this version does not act on it yet");
+        Self { topics, segment: Segment::check(&raw.segment, check), cache: Cache::check(&raw.cache, check) }
+    }
+}
+
+fn topic_rules(raw: &[raw::TopicRule], check: &mut Check<'_>) -> Vec<TopicRule> {
+    let mut rules: Vec<TopicRule> = Vec::new();
+    for (n, raw) in raw.iter().enumerate() {
+        let at = format!("tiering.topics[{n}]");
+        let Some(rule) = TopicRule::check(raw, &at, check) else { continue };
+        if rules.iter().any(|r| r.pattern == rule.pattern) {
+            check.wrong(
+                &join(&at, "match"),
+                format!("`{}` stands above too, where it wins", rule.pattern),
+                "keep one of them",
+            );
+        }
+        rules.push(rule);
+    }
+    rules
+}
+
+impl TopicRule {
+    fn check(raw: &raw::TopicRule, at: &str, check: &mut Check<'_>) -> Option<Self> {
+        let pattern = check.need(at, "match", &raw.pattern, "\"orders.*\"");
+        let pattern = pattern.filter(|pattern| sound_pattern(pattern, at, check));
+        let hot = Keep::check(&raw.hot, &join(at, "hot"), check);
+        let retain = Keep::check(&raw.retain, &join(at, "retain"), check);
+        let trim = check.read(at, "trim", &raw.trim).unwrap_or(defaults::TRIM);
+        if raw.hot.time.is_none() && raw.hot.bytes.is_none() {
+            check.missing::<()>(at, "hot", "{time: 2h}   # what stays on the brokers");
+        }
+        retain.check_against(hot, &join(at, "retain"), check);
+        Some(Self { pattern: pattern?, hot, retain, trim })
+    }
+}
+
+/// Kafka's characters for topic names (org.apache.kafka.common.internals.Topic), and the two wildcards.
+fn sound_pattern(pattern: &str, at: &str, check: &mut Check<'_>) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-*?".contains(&b);
+    let sound = pattern.len() <= 249 && pattern.bytes().all(legal);
+    if !sound {
+        let remedy = "write letters, digits, `.`, `_`, `-`, and the wildcards `*` and `?`; 249 at most";
+        check.wrong(&join(at, "match"), format!("`{pattern}` matches no topic name"), remedy);
+    }
+    sound
+}
+
+impl Keep {
+    fn check(raw: &raw::Keep, at: &str, check: &mut Check<'_>) -> Self {
+        Self { time: check.read(at, "time", &raw.time), bytes: check.read(at, "bytes", &raw.bytes) }
+    }
+
+    /// The whole history can't be shorter than its newest part.
+    fn check_against(self, hot: Self, at: &str, check: &mut Check<'_>) {
+        if let Some((all, hot)) = self.time.zip(hot.time).filter(|(all, hot)| all < hot) {
+            let reason = format!("{} is less than hot.time", format_duration(all));
+            check.wrong(&join(at, "time"), reason, format!("write {} at least", format_duration(hot)));
+        }
+        if let Some((all, hot)) = self.bytes.zip(hot.bytes).filter(|(all, hot)| all < hot) {
+            check.wrong(
+                &join(at, "bytes"),
+                format!("{all} is less than hot.bytes"),
+                format!("write {hot} at least"),
+            );
+        }
+    }
+}
+
+impl Segment {
+    fn check(raw: &raw::Segment, check: &mut Check<'_>) -> Self {
+        let (at, default) = ("tiering.segment", defaults::SEGMENT);
+        let bytes =
+            check.bounded((at, "bytes"), &raw.bytes, default.bytes, SEGMENT_BYTES, ByteSize::to_string);
+        let age = check.bounded((at, "age"), &raw.age, default.age, SEGMENT_AGE, |age| format_duration(*age));
+        Self { bytes, age }
+    }
+}
+
+impl Cache {
+    fn check(raw: &raw::Cache, check: &mut Check<'_>) -> Self {
+        let memory = check.read("tiering.cache", "memory", &raw.memory).unwrap_or(defaults::CACHE_MEMORY);
+        let disk = raw.disk.as_ref().and_then(|disk| DiskCache::check(disk, check));
+        Self { memory, disk }
+    }
+}
+
+impl DiskCache {
+    fn check(raw: &raw::DiskCache, check: &mut Check<'_>) -> Option<Self> {
+        let at = "tiering.cache.disk";
+        let path = check.need(at, "path", &raw.path, "/var/cache/tidegate");
+        let bytes = check.need(at, "bytes", &raw.bytes, "50GiB");
+        let path = path.map(|path| check.resolve(path));
+        if let Some(path) = path.as_ref().filter(|path| path.exists() && !path.is_dir()) {
+            let reason = format!("{} is not a directory", path.display());
+            check.wrong(&join(at, "path"), reason, "name a directory; it is made if missing");
+        }
+        Some(Self { path: path?, bytes: bytes? })
+    }
 }

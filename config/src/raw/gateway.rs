@@ -1,0 +1,23 @@
+//! `gateway`, as typed.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::Zone;
+use crate::scalar::Leaf;
+
+/// This gateway.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["zone"]))]
+pub(crate) struct Gateway {
+    /// Name, unique in the fleet. Default: the host name.
+    pub(crate) id: Option<Leaf<String>>,
+    /// The zone it runs in. Advise availability zone ids (use1-az1): names differ between accounts.
+    #[schemars(required)]
+    pub(crate) zone: Option<Leaf<Zone>>,
+    /// Where /metrics, /healthz, /readyz and /status are served. Default: 127.0.0.1:9644.
+    pub(crate) admin: Option<Leaf<SocketAddr>>,
+}

@@ -1,0 +1,27 @@
+//! `limits`, as typed.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::ByteSize;
+use crate::scalar::Leaf;
+
+/// Bounds of this gateway.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Client connections at once. Default: 50000.
+    pub(crate) connections: Option<Leaf<u32>>,
+    /// Client connections at once from one IP address. Default: 2000, or `connections` if that is less.
+    pub(crate) connections_per_ip: Option<Leaf<u32>>,
+    /// Largest frame either way, 1KiB to 2GiB - 1. Default: 100MiB.
+    pub(crate) frame: Option<Leaf<ByteSize>>,
+    /// Bytes held for all connections together, at least `frame`. Default: 1GiB.
+    pub(crate) in_flight_bytes: Option<Leaf<ByteSize>>,
+    /// A connection without traffic is closed after this, 1s to 30d. Default: 10m.
+    pub(crate) idle: Option<Leaf<Duration>>,
+    /// Time for the TLS handshake and the first whole request, 100ms to 10m. Default: 10s.
+    pub(crate) handshake: Option<Leaf<Duration>>,
+}

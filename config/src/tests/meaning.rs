@@ -1,0 +1,89 @@
+//! What right files mean, beyond the example.
+
+use super::{instead, right, with};
+use crate::{Advertise, BrokerEndpoints, Reads, S3, Store, WhenNoGateway};
+
+#[test]
+fn sparse_broker_ids_are_numbers_and_ranges() {
+    let config = right(&instead("{ports: 29100-29199}", "{ids: [7, 1001-1003], ports: 29100-29109}"));
+    let brokers = &config.listeners[0].brokers;
+    assert_eq!(*brokers, BrokerEndpoints::Ids { ids: vec![7, 1001, 1002, 1003], first: 29100, last: 29109 });
+}
+
+#[test]
+fn one_port_is_a_range_too() {
+    let config = right(&instead("29100-29199", "29100"));
+    assert_eq!(config.listeners[0].brokers, BrokerEndpoints::Ports { first: 29100, last: 29100 });
+}
+
+#[test]
+fn zones_of_brokers_prices_and_words_are_taken_over() {
+    let zones = "zones: {brokers: {az1: [1, 4-5], az2: [2]}, prices: {cross_zone: 1}, reads: as_is, when_zone_has_no_gateway: refuse}";
+    let zones = right(&with(zones)).zones;
+    let brokers: Vec<_> = zones.brokers.iter().map(|(id, zone)| (*id, zone.as_str())).collect();
+    assert_eq!(brokers, [(1, "az1"), (2, "az2"), (4, "az1"), (5, "az1")]);
+    assert_eq!((zones.prices.cross_zone, zones.reads), (1.0, Reads::AsIs));
+    assert_eq!(zones.when_zone_has_no_gateway, WhenNoGateway::Refuse);
+}
+
+#[test]
+fn an_s3_store_is_taken_over_and_its_prefix_has_no_stray_slashes() {
+    let config = right(&with(
+        "store: {s3: {bucket: tide, prefix: /prod/, region: r, endpoint: 'http://127.0.0.1:7070', path_style: true}}",
+    ));
+    let expected = S3 {
+        bucket: "tide".into(),
+        prefix: "prod".into(),
+        region: "r".into(),
+        endpoint: Some("http://127.0.0.1:7070".into()),
+        path_style: true,
+    };
+    assert_eq!(config.store, Some(Store::S3(expected)));
+}
+
+#[test]
+fn ipv6_addresses_lose_their_brackets() {
+    let config =
+        right(&instead("127.0.0.1:29092", "'[::1]:29092'").replace("kafka-1:9092", "'[fd00::2]:9092'"));
+    assert_eq!(config.listeners[0].advertise, Advertise { host: "::1".into(), port: None });
+    assert_eq!(config.cluster.bootstrap[0].host, "fd00::2");
+}
+
+#[test]
+fn a_small_gateway_needs_no_second_limit() {
+    let limits = right(&with("limits: {connections: 10, frame: 1048576}")).limits;
+    assert_eq!((limits.connections_per_ip, limits.frame.0), (10, 1 << 20));
+}
+
+#[test]
+fn a_section_left_empty_counts_as_left_out() {
+    let config = right(&with("zones:\nfleet:\nlimits: ~\nstore:\ntiering:"));
+    assert!(config.store.is_none() && config.tiering.is_none());
+    assert_eq!(config.zones, right(super::SMALLEST).zones);
+}
+
+#[test]
+fn what_is_unwise_is_a_warning_with_its_line() {
+    let table = [
+        (
+            instead("zone: az1", "zone: az1, admin: 0.0.0.0:9644"),
+            "line 1: gateway.admin: 0.0.0.0:9644 is not loopback",
+        ),
+        (
+            with("fleet: {gossip: {bind: '127.0.0.1:1', seeds: ['h:1']}}"),
+            "line 7: fleet.gossip: is checked, but",
+        ),
+        (
+            with("store: {dir: d}\ntiering: {topics: [{match: a, hot: {time: 1h}}]}"),
+            "line 8: tiering: is checked, but",
+        ),
+        (
+            instead("9092]}", "9092], auth: {mechanism: PLAIN, username: u, password: {env: SECRET}}}"),
+            "line 2: cluster.auth: without cluster.tls the secret crosses the network in clear",
+        ),
+    ];
+    for (text, start) in table {
+        let warnings = right(&text).warnings;
+        assert!(warnings.len() == 1 && warnings[0].starts_with(start), "{warnings:?}");
+    }
+}

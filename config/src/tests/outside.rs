@@ -1,0 +1,311 @@
+//! What the file refers to: certificates, keys, secrets, and the file itself.
+
+use std::fs;
+use std::path::Path;
+
+use super::{SMALLEST, instead, parse_at};
+use crate::{Auth, Config, Error, Errors, Secret, Sha, load};
+
+const CERT: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
+const LOCKED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n";
+
+/// A folder with `ca.pem`, `cert.pem`, `key.pem`, `locked.pem`, `junk.pem`, `password`, `blank`, `folder`, `huge`.
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    put("ca.pem", CERT);
+    put("cert.pem", &format!("comment\n{CERT}{CERT}"));
+    put("key.pem", KEY);
+    put("locked.pem", LOCKED);
+    put("junk.pem", "hello");
+    put("password", "hunter2\n");
+    put("blank", "\n");
+    put("huge", &"x".repeat(4 * 1024 * 1024 + 1));
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    dir
+}
+
+fn cluster(keys: &str) -> String {
+    instead("9092]}", &format!("9092], {keys}}}"))
+}
+
+fn listener_tls(keys: &str) -> String {
+    format!("{SMALLEST}    tls: {{{keys}}}\n")
+}
+
+fn right(text: &str, base: &Path) -> Config {
+    parse_at(text, base).unwrap_or_else(|errors| panic!("{text}\n{errors}"))
+}
+
+fn only_mistake(text: &str, base: &Path) -> Error {
+    let Err(Errors(mut errors)) = parse_at(text, base) else { panic!("nothing wrong with:\n{text}") };
+    assert_eq!(errors.len(), 1, "{text}\n{errors:#?}");
+    errors.remove(0)
+}
+
+#[test]
+fn tls_files_are_found_beside_the_file_and_must_hold_what_they_say() {
+    let dir = folder();
+    let config = right(&listener_tls("cert: cert.pem, key: key.pem, client_ca: ca.pem"), dir.path());
+    let tls = config.listeners[0].tls.clone().unwrap();
+    assert_eq!(
+        (tls.cert, tls.key, tls.client_ca),
+        (dir.path().join("cert.pem"), dir.path().join("key.pem"), Some(dir.path().join("ca.pem")))
+    );
+    let tls = |keys: &str| cluster(&format!("tls: {{{keys}}}"));
+    let config =
+        right(&tls("ca: ca.pem, cert: cert.pem, key: key.pem, server_name: kafka.example.com"), dir.path());
+    assert_eq!(config.cluster.tls.unwrap().ca, Some(dir.path().join("ca.pem")));
+    let table = [
+        (
+            listener_tls("cert: no.pem, key: key.pem"),
+            "listeners[0].tls.cert",
+            7,
+            "No such file",
+            "folder of the configuration file",
+        ),
+        (
+            listener_tls("cert: folder, key: key.pem"),
+            "listeners[0].tls.cert",
+            7,
+            "is not a file",
+            "check the name",
+        ),
+        (
+            listener_tls("cert: huge, key: key.pem"),
+            "listeners[0].tls.cert",
+            7,
+            "is larger than 4 MiB",
+            "check the name",
+        ),
+        (
+            listener_tls("cert: junk.pem, key: key.pem"),
+            "listeners[0].tls.cert",
+            7,
+            "holds no certificate in PEM form",
+            "BEGIN CERTIFICATE",
+        ),
+        (
+            listener_tls("cert: cert.pem, key: cert.pem"),
+            "listeners[0].tls.key",
+            7,
+            "holds no unencrypted private key",
+            "BEGIN PRIVATE KEY",
+        ),
+        (
+            listener_tls("cert: cert.pem, key: locked.pem"),
+            "listeners[0].tls.key",
+            7,
+            "holds no unencrypted private key",
+            "openssl pkey",
+        ),
+        (
+            listener_tls("cert: cert.pem, key: key.pem, client_ca: key.pem"),
+            "listeners[0].tls.client_ca",
+            7,
+            "holds no certificate",
+            "PEM",
+        ),
+        (listener_tls("cert: cert.pem"), "listeners[0].tls.key", 7, "is missing", "key: server.key"),
+        (listener_tls("key: key.pem"), "listeners[0].tls.cert", 7, "is missing", "cert: server.pem"),
+        (tls(""), "cluster.tls.ca", 2, "is missing", "ca: ca.pem"),
+        (tls("ca: no.pem"), "cluster.tls.ca", 2, "No such file", "check the name"),
+        (tls("ca: ca.pem, cert: cert.pem"), "cluster.tls.key", 2, "is missing", "`cert` needs it"),
+        (tls("ca: ca.pem, key: key.pem"), "cluster.tls.cert", 2, "is missing", "`key` needs it"),
+        (
+            tls("ca: ca.pem, server_name: 'a:1'"),
+            "cluster.tls.server_name",
+            2,
+            "is not a host name",
+            "without a port",
+        ),
+    ];
+    for (text, path, line, reason, remedy) in table {
+        let error = only_mistake(&text, dir.path());
+        assert_eq!((error.path.as_str(), error.line), (path, Some(line)), "{error}");
+        let remedy = if remedy == "PEM" { "BEGIN CERTIFICATE" } else { remedy };
+        assert!(error.reason.contains(reason) && error.remedy.contains(remedy), "{error}");
+    }
+}
+
+#[test]
+fn sni_works_under_tls_and_tells_the_load_balancers_port() {
+    let dir = folder();
+    let text = listener_tls("cert: cert.pem, key: key.pem")
+        .replace("{ports: 29100-29199}", "{sni: \"b{id}.example.com\"}")
+        .replace("    brokers", "    advertise: kafka.example.com:443\n    brokers");
+    let listener = right(&text, dir.path()).listeners.remove(0);
+    assert_eq!(listener.brokers.host_of(3).as_deref(), Some("b3.example.com"));
+    assert_eq!(listener.advertise.port, Some(443));
+}
+
+#[test]
+fn secrets_are_read_at_load_from_file_or_environment() {
+    let dir = folder();
+    let auth = |keys: &str| right(&cluster(&format!("auth: {{{keys}}}")), dir.path()).cluster.auth.unwrap();
+    let (username, password) = ("u".to_owned(), Secret::new("hunter2"));
+    let scram = auth("mechanism: SCRAM-SHA-512, username: u, password: {file: password}");
+    assert_eq!(
+        scram,
+        Auth::Scram { sha: Sha::Sha512, username: username.clone(), password: password.clone() }
+    );
+    let scram = auth("mechanism: SCRAM-SHA-256, username: u, password: {env: SECRET}");
+    assert_eq!(
+        scram,
+        Auth::Scram { sha: Sha::Sha256, username: username.clone(), password: password.clone() }
+    );
+    let plain = auth("mechanism: PLAIN, username: u, password: {env: SECRET}");
+    assert_eq!(plain, Auth::Plain { username, password: password.clone() });
+    assert_eq!(
+        auth("mechanism: OAUTHBEARER, token: {file: password}"),
+        Auth::OauthBearer { token: password }
+    );
+}
+
+#[test]
+fn authentication_that_cannot_work_is_refused() {
+    let dir = folder();
+    let table = [
+        ("username: u", "cluster.auth.mechanism", "is missing", "mechanism: SCRAM-SHA-512"),
+        (
+            "mechanism: SCRAM-SHA-215",
+            "cluster.auth.mechanism",
+            "`SCRAM-SHA-215` is unknown",
+            "did you mean `SCRAM-SHA-2",
+        ),
+        ("mechanism: GSSAPI", "cluster.auth.mechanism", "`GSSAPI` is unknown", "known here: PLAIN"),
+        (
+            "mechanism: PLAIN, password: {env: SECRET}",
+            "cluster.auth.username",
+            "is missing",
+            "username: tidegate",
+        ),
+        ("mechanism: PLAIN, username: u", "cluster.auth.password", "is missing", "password: {file"),
+        (
+            "mechanism: PLAIN, username: u, password: {}",
+            "cluster.auth.password",
+            "no place to read the secret",
+            "{env: NAME}",
+        ),
+        (
+            "mechanism: PLAIN, username: u, password: {env: A, file: b}",
+            "cluster.auth.password",
+            "both `file` and `env`",
+            "keep one",
+        ),
+        (
+            "mechanism: PLAIN, username: u, password: {env: UNSET}",
+            "cluster.auth.password.env",
+            "is not set",
+            "{file: path}",
+        ),
+        (
+            "mechanism: PLAIN, username: u, password: {env: EMPTY}",
+            "cluster.auth.password",
+            "empty secret",
+            "put the secret there",
+        ),
+        (
+            "mechanism: PLAIN, username: u, password: {file: blank}",
+            "cluster.auth.password",
+            "empty secret",
+            "put the secret there",
+        ),
+        (
+            "mechanism: PLAIN, username: u, password: {file: no}",
+            "cluster.auth.password.file",
+            "No such file",
+            "check the name",
+        ),
+        (
+            "mechanism: PLAIN, username: u, password: {env: SECRET}, token: {env: SECRET}",
+            "cluster.auth.token",
+            "belongs to OAUTHBEARER only",
+            "take it out",
+        ),
+        ("mechanism: OAUTHBEARER", "cluster.auth.token", "is missing", "token: {file"),
+        (
+            "mechanism: OAUTHBEARER, token: {env: SECRET}, username: u",
+            "cluster.auth.username",
+            "does not belong",
+            "take it out",
+        ),
+    ];
+    for (keys, path, reason, remedy) in table {
+        let error = only_mistake(&cluster(&format!("auth: {{{keys}}}")), dir.path());
+        assert_eq!((error.path.as_str(), error.line), (path, Some(2)), "{error}");
+        assert!(error.reason.contains(reason) && error.remedy.contains(remedy), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_shows_neither_in_the_configuration_nor_in_a_mistake() {
+    let dir = folder();
+    let text = cluster("auth: {mechanism: PLAIN, username: u, password: {env: SECRET}}");
+    let shown = format!("{:?}", right(&text, dir.path()));
+    assert!(!shown.contains("hunter2") && shown.contains("<secret>"), "{shown}");
+    // A secret typed where the place to find it belongs.
+    for keys in ["password: hunter2", "password: [hunter2]", "password: {env: hunter2}", "token: hunter2"] {
+        let text = cluster(&format!("auth: {{mechanism: PLAIN, username: u, {keys}}}"));
+        let errors = parse_at(&text, dir.path()).unwrap_err();
+        assert!(
+            !errors.to_string().contains("hunter2") && !format!("{errors:?}").contains("hunter2"),
+            "{errors}"
+        );
+    }
+    let endpoint =
+        format!("{SMALLEST}store: {{s3: {{bucket: tide, region: r, endpoint: 'http://u:hunter2@h'}}}}\n");
+    let error = only_mistake(&endpoint, dir.path());
+    assert!(
+        error.reason.contains("user name or password") && !error.to_string().contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn directories_may_be_missing_but_must_not_be_files() {
+    let dir = folder();
+    let tiering =
+        "tiering: {topics: [{match: a, hot: {time: 1h}}], cache: {disk: {path: DISK, bytes: 1GiB}}}";
+    let file = |store: &str, disk: &str| {
+        format!("{SMALLEST}store: {{dir: {store}}}\n{}\n", tiering.replace("DISK", disk))
+    };
+    right(&file("new", "new2"), dir.path());
+    right(&file("folder", "folder"), dir.path());
+    for (text, path) in
+        [(file("password", "new"), "store.dir"), (file("new", "password"), "tiering.cache.disk.path")]
+    {
+        let error = only_mistake(&text, dir.path());
+        assert_eq!(error.path, path);
+        assert!(
+            error.reason.contains("is not a directory") && error.remedy.contains("made if missing"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_file_is_loaded_with_its_folder_as_the_start_of_its_paths() {
+    let dir = folder();
+    let path = dir.path().join("tidegate.yaml");
+    fs::write(&path, listener_tls("cert: cert.pem, key: key.pem").replace("zone: az1", "zone: az1, id: gw"))
+        .unwrap();
+    assert_eq!(load(&path).unwrap().listeners[0].tls.as_ref().unwrap().cert, dir.path().join("cert.pem"));
+}
+
+#[test]
+fn a_file_that_is_missing_or_not_text_is_a_mistake_with_a_remedy() {
+    let dir = folder();
+    fs::write(dir.path().join("binary"), [0xff, 0xfe, 0]).unwrap();
+    for (name, reason) in [
+        ("no.yaml", "No such file"),
+        ("folder", "is not a file"),
+        ("binary", "valid UTF-8"),
+        ("huge", "larger than 4 MiB"),
+    ] {
+        let errors = load(dir.path().join(name)).unwrap_err().0;
+        assert!(errors.len() == 1 && errors[0].reason.contains(reason), "{errors:?}");
+        assert!(errors[0].remedy.contains("tidegate config example"), "{errors:?}");
+    }
+}
