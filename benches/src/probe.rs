@@ -69,9 +69,12 @@ impl Probe {
         }
     }
 
-    /// Whether a broker answers ApiVersions at `addr`.
+    /// Whether a broker answers ApiVersions and Metadata at `addr`. Metadata too, because Kroxylicious closes the
+    /// connections of clients until it has seen its first answer to that.
     pub fn hello(addr: SocketAddr, tls: Option<ClientTls>) -> anyhow::Result<()> {
-        Self::connect(addr, tls)?.call(&frames::api_versions_request()).map(drop)
+        let mut probe = Self::connect(addr, tls)?;
+        probe.call(&frames::api_versions_request())?;
+        probe.call(&frames::metadata_request(2)).map(drop)
     }
 
     /// Sends a request frame; the payload of its answer.

@@ -18,7 +18,8 @@ pub(super) fn start(workshop: &Workshop, upstream: &Upstream) -> anyhow::Result<
     let config = workshop.write("kroxylicious.yaml", &config(upstream))?;
     let classpath = format!("{}/lib/*:{}", jars.display(), jars.display());
     let mut java = Command::new("java");
-    java.args(["-Xmx512m", "-cp", &classpath, "RunKroxylicious"]).arg(config);
+    java.args(["-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", &classpath]);
+    java.arg("RunKroxylicious").arg(config);
     workshop.spawn("kroxylicious", &mut java)
 }
 
@@ -57,6 +58,8 @@ const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
 <modelVersion>4.0.0</modelVersion><groupId>bench</groupId><artifactId>kroxylicious</artifactId><version>1</version>
 <dependencies><dependency>
 <groupId>io.kroxylicious</groupId><artifactId>kroxylicious-runtime</artifactId><version>VERSION</version>
+</dependency><dependency>
+<groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>2.0.17</version>
 </dependency></dependencies></project>
 "#;
 
