@@ -19,6 +19,7 @@ type props struct {
 	Rack                          string `json:"rack"`
 	MetadataMaxAgeMs              int64  `json:"metadata_max_age_ms"`
 	RecheckPreferredReplicaMillis int64  `json:"recheck_preferred_replica_ms"`
+	Uncompressed                  bool   `json:"uncompressed"`
 }
 
 func main() {
@@ -57,6 +58,9 @@ func common(o protocol.Options, out *protocol.Output) ([]kgo.Opt, error) {
 	}
 	if p.Rack != "" {
 		options = append(options, kgo.Rack(p.Rack))
+	}
+	if p.Uncompressed {
+		options = append(options, kgo.ProducerBatchCompression(kgo.NoCompression()))
 	}
 	if p.MetadataMaxAgeMs > 0 {
 		options = append(options, kgo.MetadataMaxAge(millis(p.MetadataMaxAgeMs)))

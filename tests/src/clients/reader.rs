@@ -1,0 +1,95 @@
+//! A running consumer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::driver::Driven;
+use super::feed::Feed;
+use super::history::{Fault, History};
+use super::java::JavaReader;
+
+/// A running consumer; ends without ceremony when dropped.
+#[derive(Debug)]
+pub struct Reader {
+    feed: Arc<Feed>,
+    client: Client,
+}
+
+#[derive(Debug)]
+enum Client {
+    Driven(Driven),
+    Java(JavaReader),
+}
+
+impl Reader {
+    pub(super) fn driven(driven: Driven) -> Self {
+        Self { feed: Arc::clone(&driven.feed), client: Client::Driven(driven) }
+    }
+
+    pub(super) fn java(reader: JavaReader) -> Self {
+        Self { feed: reader.feed(), client: Client::Java(reader) }
+    }
+
+    /// Waits at most `limit` until `count` records in all have been delivered.
+    pub fn wait_records(&self, count: u64, limit: Duration) -> Result<()> {
+        let what = format!("{count} records");
+        self.feed.wait(&what, limit, |history| history.records() >= count).with_context(|| self.log_tail())
+    }
+
+    /// Waits at most `limit` until the reader holds as many partitions.
+    pub fn wait_assigned(&self, partitions: usize, limit: Duration) -> Result<()> {
+        let all = |history: &History| history.assigned().is_some_and(|a| a.len() == partitions);
+        self.feed.wait("its partitions", limit, all).with_context(|| self.log_tail())
+    }
+
+    /// Waits at most `limit` until everything that `acknowledged` holds has been read, and checks that it was.
+    pub fn wait_holds(&self, acknowledged: &History, limit: Duration) -> Result<()> {
+        let read = |history: &History| history.check_holds(acknowledged).is_ok();
+        let waited = self.feed.wait("what was acknowledged", limit, read);
+        self.history().check_holds(acknowledged)?;
+        waited
+    }
+
+    /// Waits at most `limit` for a fault of this kind.
+    pub fn wait_fault(&self, kind: impl Fn(&Fault) -> bool, limit: Duration) -> Result<()> {
+        self.feed.wait("a fault", limit, |history| history.faults().iter().any(&kind))
+    }
+
+    /// What it saw so far.
+    pub fn history(&self) -> History {
+        self.feed.history()
+    }
+
+    /// The longest time between two deliveries (since [`Reader::forget_pauses`], or the first record).
+    pub fn longest_pause(&self) -> Duration {
+        self.feed.longest_pause()
+    }
+
+    /// Starts measuring pauses anew.
+    pub fn forget_pauses(&self) {
+        self.feed.forget_pauses();
+    }
+
+    /// Lets it leave its group and end, and gives what it saw in all.
+    pub fn finish(self, limit: Duration) -> Result<History> {
+        match self.client {
+            Client::Driven(mut driven) => {
+                drop(driven.input.take());
+                self.feed.wait_end(limit).with_context(|| driven.process.log_tail(20))?;
+                driven.process.wait_exit(limit)?;
+                driven.pump.take().map(std::thread::JoinHandle::join);
+            }
+            Client::Java(java) => java.close()?,
+        }
+        Ok(self.feed.history())
+    }
+
+    fn log_tail(&self) -> String {
+        match &self.client {
+            Client::Driven(driven) => driven.process.log_tail(20),
+            Client::Java(_) => "see the resident JVM's log".to_owned(),
+        }
+    }
+}
