@@ -85,5 +85,5 @@ fn may_end_within(error: &WireError, have: usize, total: usize, version: i16) ->
         },
         _ => return false,
     };
-    have < total && end <= total && have < HEAD_MAX && end <= HEAD_MAX
+    have < total && end <= total && end <= HEAD_MAX
 }

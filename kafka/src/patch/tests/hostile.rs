@@ -132,7 +132,7 @@ fn assert_bounded(name: &str, input: usize, outcome: Outcome) {
 }
 
 #[test]
-fn an_answer_cut_anywhere_is_refused() {
+fn an_answer_cut_anywhere_or_with_a_byte_too_many_is_refused() {
     for target in TARGETS {
         for version in target.strict_from.min(target.newest + 1)..=target.newest {
             let payload = (target.valid)(&mut Draw::new(7), version);
@@ -141,6 +141,8 @@ fn an_answer_cut_anywhere_is_refused() {
                 let outcome = (target.run)(&payload[..cut], version);
                 assert!(outcome.is_err(), "{} v{version} cut at {cut}", target.name);
             }
+            let longer = [&payload[..], &[0]].concat();
+            assert!((target.run)(&longer, version).is_err(), "{} v{version} lengthened", target.name);
         }
     }
 }

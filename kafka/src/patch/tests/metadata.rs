@@ -179,6 +179,28 @@ fn dead_brokers_stay_in_the_list_at_their_endpoint() {
 }
 
 #[test]
+fn hosts_and_racks_too_long_to_be_written_count_as_none() {
+    let long = "h".repeat(256);
+    for version in 0..=13 {
+        let mut draw = Draw::new(3);
+        let brokers = vec![broker(&mut draw, version), broker(&mut draw, version)];
+        let message = MetadataResponse::default().with_brokers(brokers);
+        let [kept, dropped] = [0, 1].map(|index: usize| message.brokers[index].node_id.0);
+        let payload = answer(&mut draw, METADATA, version, &message);
+        let mut directory = Map::default();
+        directory.endpoints.insert(kept, ("h".repeat(255), 1));
+        directory.endpoints.insert(dropped, (long.clone(), 1));
+        directory.endpoints.insert(1000, ("gateway".into(), 1));
+        directory.absent = vec![AbsentBroker { id: BrokerId(1000), rack: Some(long.clone()) }];
+        let (patched, unmapped) = whole(&payload, version, &directory);
+        let found: MetadataResponse = answer_body(&patched, METADATA, version);
+        let listed: Vec<_> = found.brokers.iter().map(|broker| broker.node_id.0).collect();
+        assert_eq!((listed, unmapped), (vec![kept, 1000], vec![BrokerId(dropped)]), "v{version}");
+        assert_eq!(found.brokers[1].rack, None, "v{version}");
+    }
+}
+
+#[test]
 fn an_answer_without_brokers_stays_without() {
     let directory = Map { absent: vec![AbsentBroker { id: BrokerId(1), rack: None }], ..Map::gateway([1]) };
     for version in 0..=13 {
