@@ -4,8 +4,11 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::scalar::{Leaf, Scalar};
+use crate::leaf::{Leaf, Scalar};
 use crate::tree::{Lines, join};
+
+/// Most mistakes collected: nobody reads more, and each is compared with those before it.
+const MISTAKES_MAX: usize = 1_000;
 
 /// What the file refers to outside itself.
 pub(crate) struct Surroundings<'a> {
@@ -31,7 +34,7 @@ impl<'a> Check<'a> {
 
     /// Notes a mistake; only the first at each path, because the second is mostly its echo.
     pub(crate) fn wrong(&mut self, path: &str, reason: impl Into<String>, remedy: impl Into<String>) {
-        if !self.is_wrong(path) {
+        if self.errors.len() < MISTAKES_MAX && !self.is_wrong(path) {
             let (path, line) = (path.to_owned(), self.lines.line(path));
             self.errors.push(Error { path, line, reason: reason.into(), remedy: remedy.into() });
         }

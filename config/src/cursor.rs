@@ -1,7 +1,7 @@
 //! Fills the raw structs from the tree, and goes on after a mistake, so that one run finds them all.
 //!
 //! A section or list of the wrong kind is noted and read as if it were empty; an unknown key is noted and
-//! skipped. Every raw field has a default, so only an unknown variant of an enum ends the reading early.
+//! skipped. Every raw field has a default. Only an enum can fail, and stands inside `Noted`.
 
 use std::cell::RefCell;
 use std::fmt;

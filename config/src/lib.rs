@@ -10,6 +10,7 @@ mod check;
 mod cursor;
 mod defaults;
 mod error;
+mod leaf;
 mod nearest;
 mod raw;
 mod reload;
@@ -76,8 +77,12 @@ fn parse_in(text: &str, surroundings: Surroundings<'_>) -> Result<Config, Errors
     let root = tree::read(text).map_err(|error| Errors(vec![error]))?;
     let found = RefCell::default();
     let file = raw::File::deserialize(cursor::Cursor::top(&root, &found));
-    let found = found.into_inner();
-    let Ok(file) = file else { return Err(Errors(found)) };
+    let mut found = found.into_inner();
+    let Ok(file) = file else {
+        let (path, line) = (String::new(), Some(root.line));
+        found.push(Error { path, line, reason: "cannot be read".to_owned(), remedy: String::new() });
+        return Err(Errors(found));
+    };
     Config::check(&file, Check::new(Lines::of(&root), surroundings, found)).map_err(Errors)
 }
 

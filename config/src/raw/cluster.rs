@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 
 use crate::HostPort;
-use crate::scalar::{Leaf, Refusal, Scalar, Typed, word};
+use crate::leaf::{Leaf, Refusal, Scalar, Typed, word};
 
 /// The Kafka cluster behind the gateway.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::listeners::Brokers;
-use crate::scalar::Leaf;
+use crate::leaf::Leaf;
 use crate::{Advertise, HostPort, Zone};
 
 /// The other gateways, so that a client can be sent to its own zone: `members` or `gossip`.

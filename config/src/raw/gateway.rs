@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::Zone;
-use crate::scalar::Leaf;
+use crate::leaf::Leaf;
 
 /// This gateway.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

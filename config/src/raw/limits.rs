@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::ByteSize;
-use crate::scalar::Leaf;
+use crate::leaf::Leaf;
 
 /// Bounds of this gateway.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

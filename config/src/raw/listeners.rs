@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 
-use crate::scalar::{Leaf, Refusal, Scalar, Typed, refuse, text};
+use crate::leaf::{Leaf, Refusal, Scalar, Typed, refuse, text};
 use crate::valid::hosts::port_number;
 use crate::{Advertise, Zone};
 

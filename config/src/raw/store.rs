@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::scalar::Leaf;
+use crate::leaf::Leaf;
 
 /// Where tiered data and control records live: `dir` or `s3`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

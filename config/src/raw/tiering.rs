@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::ByteSize;
-use crate::scalar::Leaf;
+use crate::leaf::Leaf;
 
 /// Which topics move to the store, and when.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 
 use super::listeners::IdRange;
-use crate::scalar::{Leaf, Refusal, Scalar, Typed, word};
+use crate::leaf::{Leaf, Noted, Refusal, Scalar, Typed, word};
 use crate::{Reads, WhenNoGateway};
 
 /// Which zone clients and brokers are in, and what follows from it.
@@ -15,7 +15,8 @@ use crate::{Reads, WhenNoGateway};
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Zones {
     /// Rules that say a client's zone; the first that answers wins. Default: listener, client_id_tag, rack, gateway.
-    pub(crate) clients: Option<Vec<ClientRule>>,
+    #[schemars(with = "Option<Vec<ClientRule>>")]
+    pub(crate) clients: Option<Vec<Noted<ClientRule>>>,
     /// Which replica serves reads: that in the client's zone (in_zone), or whichever is asked (as_is). Default: in_zone.
     pub(crate) reads: Option<Leaf<Reads>>,
     /// Clients of a zone without a gateway are sent to another zone's (any), or get no brokers (refuse). Default: any.

@@ -106,6 +106,7 @@ fn a_fleet_that_contradicts_itself_is_refused() {
         (fleet(&[b, &c.replace("advertise: c", "advertise: B")]), "fleet.members[1].brokers", 10, "same addresses as fleet.members[0]", "own advertise"),
         (fleet(&[&b.replace("advertise: b", "advertise: 127.0.0.1").replace("1-9", "29150-29160")]), "fleet.members[0].brokers", 9, "same addresses as listeners[0]", "own advertise"),
         (fleet(&[&b.replace("advertise: b", "advertise: 0.0.0.0")]), "fleet.members[0].advertise", 9, "clients cannot dial 0.0.0.0", "host"),
+        (fleet(&[&b.replace("ports: 1-9", "sni: 'b{id}.x'")]), "fleet.members[0].brokers.sni", 9, "needs TLS on listeners[0]", "or use ports here"),
         (fleet(&[&b.replace("b:1", "b")]), "fleet.members[0].admin", 9, "is not a host and a port", "host:port"),
         (fleet(&[b]) + "  gossip: {bind: '0.0.0.0:1', seeds: ['h:1']}\n", "fleet.gossip", 11, "stands beside members", "keep one"),
     ]);

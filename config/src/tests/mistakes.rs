@@ -133,6 +133,7 @@ cluster: {bootstrap: [k], tls: 5}
 listeners:
   - {name: 7, bind: x, brokers: {ports: 9-1}, colour: red}
 limits: {frame: 1, idle: 5, connections: 0}
+zones: {clients: [rak, gateway, rack], reads: x}
 ";
     let errors = wrong(text);
     let found: Vec<_> = errors.iter().map(|e| (e.line.unwrap(), e.path.as_str())).collect();
@@ -149,6 +150,9 @@ limits: {frame: 1, idle: 5, connections: 0}
         (6, "limits.connections"),
         (6, "limits.frame"),
         (6, "limits.idle"),
+        (7, "zones.clients[0]"),
+        (7, "zones.clients[2]"),
+        (7, "zones.reads"),
     ];
     assert_eq!(found, expected);
 }
@@ -162,4 +166,29 @@ line 7: limits.fame: is an unknown key
 line 7: limits.idle: `5` is not a duration; write a whole number and a unit (ms, s, m, h, d), like 10s
     examples: 250ms, 10s, 5m, 2h, 90d";
     assert_eq!(errors.to_string(), expected);
+}
+
+/// Truncations of the example, every line left out, words replaced: a verdict, never a panic.
+#[test]
+fn no_damage_to_a_file_can_do_more_than_be_refused() {
+    let text = crate::EXAMPLE;
+    let cuts = text.char_indices().step_by(7).map(|(end, _)| text[..end].to_owned());
+    let lines: Vec<&str> = text.lines().collect();
+    let without = (0..lines.len()).map(|n| [&lines[..n], &lines[n + 1..]].concat().join("\n"));
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| word.len() > 2);
+    let odd = ["", "~", "[]", "{a: 1}", "-1", "1e999", "\"", "9223372036854775808", "*a", "\u{0}", "é:"];
+    let swapped = words.enumerate().map(|(n, word)| text.replacen(word, odd[n % odd.len()], 1 + n % 3));
+    for damaged in cuts.chain(without).chain(swapped) {
+        if let Err(errors) = super::parse(&damaged) {
+            assert!(!errors.0.is_empty() && errors.0.iter().all(|e| !e.reason.is_empty()), "{damaged}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_mistakes_is_cut_off() {
+    let servers = vec!["x"; 5_000].join(", ");
+    assert_eq!(wrong(&instead("kafka-1:9092", &servers)).len(), 1_000);
+    let listeners = "  - {name: x}\n".repeat(1_001);
+    assert!(wrong(&with(&listeners)).iter().any(|e| e.path == "listeners" && e.reason == "is too long"));
 }

@@ -2,8 +2,8 @@
 
 use super::hosts::is_host;
 use crate::check::Check;
+use crate::leaf::Leaf;
 use crate::raw::listeners::{Brokers, IdRange, PortRange};
-use crate::scalar::Leaf;
 use crate::tree::join;
 
 /// The rule that turns a broker id into the address clients are told, and back.

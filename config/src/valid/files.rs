@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::Secret;
 use crate::check::Check;
+use crate::leaf::Leaf;
 use crate::raw::cluster::Secret as RawSecret;
-use crate::scalar::Leaf;
 use crate::tree::join;
 
 /// Largest file read: no certificate bundle or secret comes near.

@@ -38,14 +38,20 @@ pub struct ServerTls {
     pub client_ca: Option<PathBuf>,
 }
 
+/// Most listeners of one gateway.
+const LISTENERS_MAX: usize = 1_000;
+
 impl Listener {
     /// All listeners that are right, each at its own place in the file.
     pub(crate) fn check_all(raw: &[raw::Listener], check: &mut Check<'_>) -> Vec<(String, Self)> {
         if raw.is_empty() {
             check.missing::<()>("", "listeners", "[{name: clients, bind: .., advertise: .., brokers: ..}]");
         }
+        if raw.len() > LISTENERS_MAX {
+            check.wrong("listeners", "is too long", format!("list {LISTENERS_MAX} listeners at most"));
+        }
         let mut listeners: Vec<(String, Self)> = Vec::new();
-        for (n, raw) in raw.iter().enumerate() {
+        for (n, raw) in raw.iter().take(LISTENERS_MAX).enumerate() {
             let at = format!("listeners[{n}]");
             let Some(listener) = Self::check(raw, &at, check) else { continue };
             if let Some((first, _)) = listeners.iter().find(|(_, l)| l.name == listener.name) {

@@ -59,15 +59,22 @@ fn check_same_gateway(n: usize, first: usize, members: &[Member], check: &mut Ch
     }
 }
 
+/// A client of a listener here may be sent to the member's: it must exist, and speak TLS where the member does.
 fn check_listener_names(listeners: &[(String, Listener)], members: &[Member], check: &mut Check<'_>) {
     let names: Vec<&str> = listeners.iter().map(|(_, l)| l.name.as_str()).collect();
     for (n, member) in members.iter().enumerate() {
-        if !names.contains(&member.listener.as_str()) {
+        let path = member_path(n);
+        let Some((at, own)) = listeners.iter().find(|(_, l)| l.name == member.listener) else {
             let reason = format!("`{}` is not a listener of this file", member.listener);
+            check.wrong(&format!("{path}.listener"), reason, nearest::advice(&member.listener, &names));
+            continue;
+        };
+        if matches!(member.brokers, BrokerEndpoints::Sni { .. }) && own.tls.is_none() {
+            let reason = format!("needs TLS on {at}, whose clients are sent here");
             check.wrong(
-                &format!("{}.listener", member_path(n)),
+                &format!("{path}.brokers.sni"),
                 reason,
-                nearest::advice(&member.listener, &names),
+                "write tls: {cert: .., key: ..} there, or use ports here",
             );
         }
     }

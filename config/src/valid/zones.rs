@@ -6,8 +6,8 @@ use ipnet::IpNet;
 
 use super::client_zone::unmapped;
 use crate::check::Check;
+use crate::leaf::{Leaf, Noted, Scalar};
 use crate::raw::zones as raw;
-use crate::scalar::{Leaf, Scalar};
 use crate::tree::join;
 use crate::{CidrMap, ClientRule, Rule, Zone, defaults};
 
@@ -68,9 +68,10 @@ impl Zones {
     }
 }
 
-fn client_rules(raw: &[raw::ClientRule], check: &mut Check<'_>) -> Vec<ClientRule> {
+fn client_rules(raw: &[Noted<raw::ClientRule>], check: &mut Check<'_>) -> Vec<ClientRule> {
     let mut rules: Vec<ClientRule> = Vec::new();
     for (n, raw) in raw.iter().enumerate() {
+        let Some(raw) = &raw.0 else { continue };
         let path = format!("zones.clients[{n}]");
         let rule = client_rule(raw, &path, check);
         let before = |kind: Rule| rules.iter().any(|r| r.kind() == kind);
