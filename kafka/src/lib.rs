@@ -5,6 +5,8 @@ pub mod api;
 pub mod batch;
 pub mod client;
 pub mod code;
+pub mod fetch;
+pub mod header;
 pub mod patch;
 pub mod types;
 pub mod wire;

@@ -1,0 +1,278 @@
+//! The composition root: every component is made once here and handed to the tasks that need it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+use config::{Auth, Config, Listener, Sha, Zone, Zones};
+use kafka::client::{Bootstrap, ClientTls, Dialer, OpenError, Sasl, ScramHash, Security, Stream};
+use kafka::types::BrokerId;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::facade::connections::Connections;
+use crate::facade::listen;
+use crate::fleet::{Endpoints, Fleet, Peer, probe};
+use crate::ledger::Ledger;
+use crate::metrics::{Clients, Counters, Metrics};
+use crate::rejects::Rejects;
+use crate::view::watch::{ClusterHandle, Source, Watcher};
+use crate::view::{BrokerState, health};
+use crate::{admin, view};
+
+/// Answers on behalf that may be held in memory at once, at 8 MiB each.
+const HELD_BYTES_EACH: u64 = 8 << 20;
+/// How long the gateway's own connections may take to be made, and its own calls to be answered.
+const OWN_CALLS: Duration = Duration::from_secs(5);
+/// How long open connections may take to end once the gateway stops.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// One listener.
+pub struct Door {
+    /// Its name in the file.
+    pub name: String,
+    /// The zone of all clients that come in here.
+    pub zone: Option<Zone>,
+    /// What its clients are told.
+    pub endpoints: Endpoints,
+    /// TLS towards clients.
+    pub tls: Option<TlsAcceptor>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What every session shares.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The rules for zones.
+    pub zones: Zones,
+    /// This gateway among the others.
+    pub fleet: Fleet,
+    /// The zone of brokers that say nothing of theirs.
+    pub unknown_zone: Zone,
+    /// The cluster.
+    pub cluster: ClusterHandle,
+    /// How brokers are reached; its identity is the gateway's own.
+    pub dialer: Dialer,
+    /// The longest frame, bytes.
+    pub frame_max: usize,
+    /// The longest TLS handshake.
+    pub handshake_max: Duration,
+    /// Bytes by leg, API and zones.
+    pub ledger: Ledger,
+    /// Counters of the data path.
+    pub counters: Counters,
+    /// Clients by zone.
+    pub clients: Clients,
+    /// Open connections.
+    pub connections: Connections,
+    /// What went wrong.
+    pub rejects: Rejects,
+    held: Semaphore,
+    suspects: mpsc::Sender<(BrokerId, bool)>,
+}
+
+impl Gateway {
+    /// Says that a broker could not be reached just now; its next answered ping says otherwise.
+    pub fn suspect(&self, broker: BrokerId) {
+        // A full queue is full of the same news.
+        let _ = self.suspects.try_send((broker, true));
+        self.cluster.nudge();
+    }
+
+    /// Opens a connection to a broker under the gateway's own identity.
+    ///
+    /// # Errors
+    /// As [`kafka::client::open`].
+    pub async fn open_as_ourselves(&self, host: &str, port: u16) -> Result<Stream, OpenError> {
+        kafka::client::open(&self.dialer.security, host, port, self.dialer.connect_timeout).await
+    }
+
+    /// Waits for room to hold one answer on behalf; given back on drop.
+    pub async fn held_answer(&self) -> Option<SemaphorePermit<'_>> {
+        self.held.acquire().await.ok()
+    }
+
+    /// Brokers by zone and state.
+    pub fn broker_counts(&self) -> Vec<(String, &'static str, u64)> {
+        let mut counts = BTreeMap::<_, u64>::new();
+        for b in self.cluster.view().brokers.values() {
+            let state = match b.state {
+                BrokerState::Live => "live",
+                BrokerState::Suspect => "suspect",
+                BrokerState::Absent => "absent",
+            };
+            *counts.entry((b.zone.to_string(), state)).or_default() += 1;
+        }
+        counts.into_iter().map(|((zone, state), n)| (zone, state, n)).collect()
+    }
+}
+
+/// A gateway with its listeners bound, ready to run.
+pub struct App {
+    gateway: Arc<Gateway>,
+    metrics: Arc<Metrics>,
+    watcher: Watcher,
+    doors: Vec<(Arc<Door>, listen::Bound)>,
+    admin: (SocketAddr, tokio::net::TcpListener),
+    health: (Dialer, mpsc::Sender<(BrokerId, bool)>),
+}
+
+impl App {
+    /// Makes every component and binds every port.
+    ///
+    /// # Errors
+    /// A certificate that can't be used, a port that can't be bound.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let dialer = dialer(&config)?;
+        let (news, receiver) = mpsc::channel(1024);
+        let unknown_zone = Zone::new("unknown").context("the zone \"unknown\"")?;
+        let (watcher, cluster) = Watcher::new(source(&config, &dialer, &unknown_zone), receiver);
+        let gateway = Arc::new(Gateway {
+            zones: config.zones.clone(),
+            fleet: fleet(&config),
+            unknown_zone,
+            cluster,
+            dialer: dialer.clone(),
+            frame_max: usize::try_from(config.limits.frame.0).unwrap_or(usize::MAX).min(i32::MAX as usize),
+            handshake_max: config.limits.handshake,
+            ledger: Ledger::new(config.gateway.zone.clone()),
+            counters: Counters::default(),
+            clients: Clients::default(),
+            connections: Connections::new(config.limits.connections, config.limits.connections_per_ip),
+            rejects: Rejects::default(),
+            held: Semaphore::new((config.limits.in_flight_bytes.0 / HELD_BYTES_EACH).clamp(1, 4096) as usize),
+            suspects: news.clone(),
+        });
+        let mut doors = Vec::new();
+        for listener in &config.listeners {
+            doors.push((Arc::new(door(listener)?), listen::Bound::bind(listener).await?));
+        }
+        let admin = tokio::net::TcpListener::bind(config.gateway.admin).await;
+        let admin = admin.with_context(|| format!("gateway.admin: cannot bind {}", config.gateway.admin))?;
+        let metrics = Arc::new(Metrics::new(&gateway)?);
+        Ok(Self {
+            gateway,
+            metrics,
+            watcher,
+            doors,
+            admin: (config.gateway.admin, admin),
+            health: (dialer, news),
+        })
+    }
+
+    /// Runs until `stop`, then waits a little for connections to end.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let bound = Arc::new(AtomicBool::new(true));
+        tasks.spawn(self.watcher.run(stop.clone()));
+        let (dialer, news) = self.health;
+        tasks.spawn(health::run(self.gateway.cluster.clone(), dialer, news, tasks.clone(), stop.clone()));
+        tasks.spawn(probe::run(self.gateway.fleet.clone(), stop.clone()));
+        let page = admin::Admin { gateway: self.gateway.clone(), metrics: self.metrics, bound };
+        tasks.spawn(admin::run(self.admin.1, Arc::new(page), tasks.clone(), stop.clone()));
+        for (door, bound) in self.doors {
+            bound.run(&self.gateway, &door, &tasks, &stop);
+        }
+        tracing::info!(admin = %self.admin.0, gateway = %self.gateway.fleet.id, zone = %self.gateway.fleet.zone, "running");
+        stop.cancelled().await;
+        tasks.close();
+        if tokio::time::timeout(STOP_WAIT, tasks.wait()).await.is_err() {
+            tracing::info!(open = tasks.len(), "connections still open at the deadline were cut");
+        }
+    }
+}
+
+fn fleet(config: &Config) -> Fleet {
+    let peers = config.fleet.members.iter().map(|m| Peer {
+        id: m.id.clone(),
+        zone: m.zone.clone(),
+        listener: m.listener.clone(),
+        endpoints: Endpoints {
+            host: m.advertise.host.clone(),
+            sni_port: m.advertise.port.unwrap_or_default(),
+            brokers: m.brokers.clone(),
+        },
+        admin: (m.admin.host.clone(), m.admin.port),
+        alive: AtomicBool::new(true),
+    });
+    Fleet {
+        id: config.gateway.id.as_str().into(),
+        zone: config.gateway.zone.clone(),
+        peers: peers.collect(),
+        fallback: config.zones.when_zone_has_no_gateway,
+    }
+}
+
+fn door(listener: &Listener) -> anyhow::Result<Door> {
+    let tls = listener.tls.as_ref().map(|t| {
+        kafka::client::server_config(&t.cert, &t.key, t.client_ca.as_deref())
+            .with_context(|| format!("listeners[{}].tls", listener.name))
+    });
+    Ok(Door {
+        name: listener.name.clone(),
+        zone: listener.zone.clone(),
+        endpoints: Endpoints {
+            host: listener.advertise.host.clone(),
+            sni_port: listener.advertise.port.unwrap_or(listener.bind.port()),
+            brokers: listener.brokers.clone(),
+        },
+        tls: tls.transpose()?.map(TlsAcceptor::from),
+    })
+}
+
+/// How the gateway reaches brokers.
+///
+/// # Errors
+/// A certificate file that can't be used.
+pub fn dialer(config: &Config) -> anyhow::Result<Dialer> {
+    let tls = config.cluster.tls.as_ref().map(|t| -> anyhow::Result<ClientTls> {
+        let tls = kafka::client::client_config(t.ca.as_deref(), t.cert.as_deref(), t.key.as_deref());
+        Ok(ClientTls::new(tls.context("cluster.tls")?, t.server_name.as_deref())
+            .context("cluster.tls.server_name")?)
+    });
+    let secret = |s: &config::Secret| s.reveal().into();
+    let sasl = config.cluster.auth.as_ref().map(|auth| match auth {
+        Auth::Plain { username, password } => {
+            Sasl::Plain { username: username.clone(), password: secret(password) }
+        }
+        Auth::Scram { sha, username, password } => Sasl::Scram {
+            hash: match sha {
+                Sha::Sha256 => ScramHash::Sha256,
+                Sha::Sha512 => ScramHash::Sha512,
+            },
+            username: username.clone(),
+            password: secret(password),
+            token_auth: false,
+        },
+        Auth::OauthBearer { token } => Sasl::OauthBearer { token: secret(token), extensions: Vec::new() },
+    });
+    Ok(Dialer {
+        security: Security { tls: tls.transpose()?, sasl },
+        client_id: format!("tidegate-{}", config.gateway.id),
+        connect_timeout: OWN_CALLS,
+        call_timeout: OWN_CALLS,
+    })
+}
+
+fn source(config: &Config, dialer: &Dialer, unknown_zone: &Zone) -> Source {
+    let servers = config.cluster.bootstrap.iter().map(|s| (s.host.clone(), s.port)).collect();
+    let zones = config.zones.brokers.iter();
+    Source {
+        bootstrap: Bootstrap::new(dialer.clone(), servers),
+        zones: zones.map(|(id, zone)| (BrokerId(*id), zone.clone())).collect(),
+        unknown_zone: unknown_zone.clone(),
+    }
+}
+
+/// The view module, for the binary's commands.
+pub use view::View;

@@ -1,0 +1,13 @@
+//! `tidegate config schema` and `tidegate config example`.
+
+use std::process::ExitCode;
+
+pub fn schema() -> anyhow::Result<ExitCode> {
+    super::print(&serde_json::to_string_pretty(&config::schema())?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn example() -> anyhow::Result<ExitCode> {
+    super::print(config::EXAMPLE.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}

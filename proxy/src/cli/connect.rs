@@ -1,0 +1,85 @@
+//! `tidegate check --connect`: is the cluster what the file says?
+
+use config::Config;
+use kafka::client::metadata::{Cluster, Topics, fetch};
+use kafka::client::{Connection, Dialer};
+
+use super::check::Finding;
+
+fn finding(severity: &'static str, at: &str, reason: String, remedy: &str) -> Finding {
+    Finding { severity, at: at.to_owned(), line: None, reason, remedy: remedy.to_owned() }
+}
+
+/// What is found when everything is tried.
+///
+/// # Errors
+/// A certificate file that can't be used, or no runtime.
+pub fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
+    let dialer = tidegate_proxy::app::dialer(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(look(config, &dialer)))
+}
+
+async fn look(config: &Config, dialer: &Dialer) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut cluster = None;
+    for (n, server) in config.cluster.bootstrap.iter().enumerate() {
+        let at = format!("cluster.bootstrap[{n}]");
+        match describe(dialer, &server.host, server.port).await {
+            Ok(seen) => cluster = Some(seen),
+            Err(e) => found.push(finding("error", &at, e, "check the address, cluster.tls and cluster.auth")),
+        }
+    }
+    let Some(cluster) = cluster else { return found };
+    for broker in &cluster.brokers {
+        let at = format!("broker {} ({}:{})", broker.id, broker.host, broker.port);
+        if let Err(e) = describe(dialer, &broker.host, broker.port).await {
+            found.push(finding(
+                "error",
+                &at,
+                e,
+                "the gateway must reach every broker at its advertised listener",
+            ));
+        }
+        endpoints(config, broker.id.0, &at, &mut found);
+        if broker.rack.is_none() && !config.zones.brokers.contains_key(&broker.id.0) {
+            let remedy = "set broker.rack, or name the broker under zones.brokers";
+            found.push(finding("warning", &at, "has no rack, so no zone".to_owned(), remedy));
+        }
+    }
+    zones(config, &cluster, &mut found);
+    found
+}
+
+async fn describe(dialer: &Dialer, host: &str, port: u16) -> Result<Cluster, String> {
+    let mut connection = Connection::connect(dialer, host, port).await.map_err(|e| e.to_string())?;
+    fetch(&mut connection, Topics::None).await.map_err(|e| e.to_string())
+}
+
+/// A broker outside the configured ids can't be shown to clients.
+fn endpoints(config: &Config, id: i32, at: &str, found: &mut Vec<Finding>) {
+    for listener in &config.listeners {
+        let b = &listener.brokers;
+        if b.port_of(id).is_none() && b.host_of(id).is_none() {
+            let remedy = format!("widen listeners[{}].brokers so that it holds id {id}", listener.name);
+            found.push(finding(
+                "error",
+                at,
+                format!("listener `{}` has no endpoint for it", listener.name),
+                &remedy,
+            ));
+        }
+    }
+}
+
+fn zones(config: &Config, cluster: &Cluster, found: &mut Vec<Finding>) {
+    let zone = &config.gateway.zone;
+    let here = |b: &kafka::client::metadata::Broker| match config.zones.brokers.get(&b.id.0) {
+        Some(mapped) => mapped == zone,
+        None => b.rack.as_deref() == Some(zone.as_str()),
+    };
+    if !cluster.brokers.iter().any(here) {
+        let reason = format!("no broker is in this gateway's zone `{zone}`, so no read can stay in it");
+        found.push(finding("warning", "gateway.zone", reason, "check the spelling against broker.rack"));
+    }
+}

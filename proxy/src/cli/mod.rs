@@ -1,0 +1,148 @@
+//! Commands. Results go to stdout, logs to stderr. Exit codes: 0 fine, 1 the thing asked failed, 2 wrong usage.
+
+mod check;
+mod config_file;
+mod connect;
+mod explain;
+mod run;
+mod status;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// A zone-aware gateway in front of the Kafka you already run.
+///
+/// Clients change bootstrap.servers to a gateway and nothing else: they talk to gateways in their own availability
+/// zone and read from in-sync replicas in their own zone.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// How log lines look on stderr.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// A table for people.
+    Table,
+    /// JSON for scripts.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one gateway until SIGTERM or SIGINT.
+    ///
+    /// Set RUST_LOG (for example RUST_LOG=tidegate_proxy=debug) for more log lines.
+    Run {
+        /// The configuration file.
+        #[arg(short, long)]
+        config: PathBuf,
+    },
+    /// Validate a configuration file: every error with its path, line, reason and remedy.
+    Check {
+        /// The configuration file.
+        #[arg(short, long)]
+        config: PathBuf,
+        /// Also try every bootstrap server and broker, and look at racks, rights and endpoints.
+        #[arg(long)]
+        connect: bool,
+        /// How the findings are printed.
+        #[arg(short, long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+    /// Print what a configuration file may hold.
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+    /// Show what a running gateway sees and does: brokers, clients by zone, where reads are served, bytes by zone.
+    Status {
+        /// The gateway's admin address (`gateway.admin` in its file).
+        #[arg(long, default_value = "http://127.0.0.1:9644")]
+        admin: String,
+        /// How it is printed.
+        #[arg(short, long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+    /// Questions about availability zones.
+    Zones {
+        #[command(subcommand)]
+        what: ZonesCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// The file's JSON Schema.
+    Schema,
+    /// A commented example.
+    Example,
+}
+
+#[derive(Debug, Subcommand)]
+enum ZonesCommand {
+    /// Say which zone a client is in, and which rule of `zones.clients` says so.
+    Explain {
+        /// The client's client.id.
+        #[arg(long)]
+        client_id: Option<String>,
+        /// The address it connects from.
+        #[arg(long)]
+        ip: std::net::IpAddr,
+        /// Its client.rack.
+        #[arg(long)]
+        rack: Option<String>,
+        /// The listener it comes in by; default: the first in the file.
+        #[arg(long)]
+        listener: Option<String>,
+        /// The configuration file.
+        #[arg(short, long)]
+        config: PathBuf,
+        /// How it is printed.
+        #[arg(short, long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+    },
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// What went wrong, for the person at the terminal.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run { config } => run::run(&config, self.log_format == LogFormat::Json),
+            Command::Check { config, connect, output } => check::check(&config, connect, output),
+            Command::Config { what: ConfigCommand::Schema } => config_file::schema(),
+            Command::Config { what: ConfigCommand::Example } => config_file::example(),
+            Command::Status { admin, output } => status::status(&admin, output),
+            Command::Zones { what } => explain::explain(what),
+        }
+    }
+}
+
+/// Loads a file, with every error in it as one message.
+fn load(path: &Path) -> anyhow::Result<config::Config> {
+    config::load(path).map_err(|errors| anyhow::anyhow!("{}:\n{errors}", path.display()))
+}
+
+/// Prints to stdout; a closed pipe (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
+        _ => Ok(()),
+    }
+}

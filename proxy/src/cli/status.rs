@@ -1,0 +1,98 @@
+//! `tidegate status`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use comfy_table::{Table, presets};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use tidegate_proxy::status::Status;
+
+use super::Output;
+
+pub fn status(admin: &str, output: Output) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let body = runtime.block_on(get(admin)).with_context(|| {
+        format!(
+            "cannot read {admin}/status: is a gateway running there, and is `gateway.admin` this address?"
+        )
+    })?;
+    match output {
+        Output::Json => super::print(&body)?,
+        Output::Table => super::print(&tables(&serde_json::from_str(&body).context("unexpected answer")?))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn get(admin: &str) -> anyhow::Result<String> {
+    let host = admin.trim_start_matches("http://").trim_end_matches('/');
+    let tcp = tokio::net::TcpStream::connect(host).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
+    let asked = async {
+        let request = hyper::Request::get("/status").header("host", host).body(Empty::<Bytes>::new())?;
+        let answer = sender.send_request(request).await?;
+        if !answer.status().is_success() {
+            bail!("{}", answer.status());
+        }
+        Ok(String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?)
+    };
+    tokio::pin!(asked);
+    tokio::select! {
+        answer = &mut asked => answer,
+        _ = connection => asked.await,
+    }
+}
+
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.iter().copied());
+    table.add_rows(rows);
+    table.to_string()
+}
+
+fn tables(s: &Status) -> String {
+    let mut out = vec![format!(
+        "gateway {} in zone {}, version {}, cluster {}, {} connections",
+        s.gateway,
+        s.zone,
+        s.version,
+        s.cluster_id.as_deref().unwrap_or("not reached yet"),
+        s.connections
+    )];
+    let brokers = s.brokers.iter();
+    let brokers = brokers.map(|b| vec![b.id.to_string(), b.address.clone(), b.zone.clone(), b.state.clone()]);
+    out.push(table(&["broker", "address", "zone", "state"], brokers));
+    if !s.fleet.is_empty() {
+        let members = s.fleet.iter().map(|m| vec![m.id.clone(), m.zone.clone(), m.alive.to_string()]);
+        out.push(table(&["gateway", "zone", "alive"], members));
+    }
+    let clients = s.clients.iter().map(|c| vec![c.zone.clone(), c.how.clone(), c.clients.to_string()]);
+    out.push(table(&["clients in zone", "said by", "clients"], clients));
+    let fetches = s.fetches.iter().map(|f| vec![f.from.clone(), f.reason.clone(), f.fetches.to_string()]);
+    out.push(table(&["fetches served", "because", "fetches"], fetches));
+    out.push(table(&["leg", "from", "to", "bytes"], legs(s).into_iter()));
+    if !s.rejected.is_empty() {
+        let rejected = s.rejected.iter().map(|r| vec![r.reason.clone(), r.count.to_string()]);
+        out.push(table(&["rejected", "count"], rejected));
+    }
+    out.join("\n\n")
+}
+
+/// Bytes per leg and zone pair, over all APIs.
+fn legs(s: &Status) -> Vec<Vec<String>> {
+    let mut sums = std::collections::BTreeMap::<_, u64>::new();
+    for b in &s.bytes {
+        let ends = match b.direction.as_str() {
+            "client_to_gateway" => (&b.client_zone, &b.gateway_zone),
+            "gateway_to_client" => (&b.gateway_zone, &b.client_zone),
+            "gateway_to_broker" => (&b.gateway_zone, &b.broker_zone),
+            _ => (&b.broker_zone, &b.gateway_zone),
+        };
+        *sums.entry((b.direction.as_str(), ends.0.as_str(), ends.1.as_str())).or_default() += b.bytes;
+    }
+    let row = |((leg, from, to), bytes): ((&str, &str, &str), u64)| {
+        vec![leg.replace('_', " "), from.to_owned(), to.to_owned(), bytes.to_string()]
+    };
+    sums.into_iter().map(row).collect()
+}

@@ -1,0 +1,93 @@
+//! How many connections are open, in all and per address.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use dashmap::DashMap;
+
+use crate::session::fault::Fault;
+
+#[derive(Debug, Default)]
+struct Counts {
+    open: AtomicU64,
+    by_ip: DashMap<IpAddr, u64>,
+}
+
+/// The bounds and the counts.
+#[derive(Debug)]
+pub struct Connections {
+    max: u64,
+    max_per_ip: u64,
+    counts: Arc<Counts>,
+}
+
+/// One admitted connection; counted until dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    ip: IpAddr,
+    counts: Arc<Counts>,
+}
+
+impl Connections {
+    /// Bounds: `limits.connections` and `limits.connections_per_ip`.
+    pub fn new(max: u32, max_per_ip: u32) -> Self {
+        Self { max: max.into(), max_per_ip: max_per_ip.into(), counts: Arc::default() }
+    }
+
+    /// Open connections now.
+    pub fn open(&self) -> u64 {
+        self.counts.open.load(Relaxed)
+    }
+
+    /// Admits a connection, or says which bound is reached.
+    ///
+    /// # Errors
+    /// [`Fault::TooMany`].
+    pub fn admit(&self, ip: IpAddr) -> Result<Admitted, Fault> {
+        let admitted = Admitted { ip, counts: self.counts.clone() };
+        let open = self.counts.open.fetch_add(1, Relaxed) + 1;
+        let from_here = {
+            let mut n = self.counts.by_ip.entry(ip).or_default();
+            *n += 1;
+            *n
+        };
+        if open > self.max {
+            return Err(Fault::TooMany("limits.connections"));
+        }
+        if from_here > self.max_per_ip {
+            return Err(Fault::TooMany("limits.connections_per_ip"));
+        }
+        Ok(admitted)
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.counts.open.fetch_sub(1, Relaxed);
+        self.counts.by_ip.remove_if_mut(&self.ip, |_, n| {
+            *n = n.saturating_sub(1);
+            *n == 0
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_bounds_hold_and_room_returns() {
+        let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let c = Connections::new(3, 2);
+        let held = [c.admit(a).expect("1"), c.admit(a).expect("2")];
+        assert!(matches!(c.admit(a), Err(Fault::TooMany("limits.connections_per_ip"))));
+        let other = c.admit(b).expect("another address");
+        assert!(matches!(c.admit(b), Err(Fault::TooMany("limits.connections"))));
+        drop(held);
+        assert!(c.admit(a).is_ok());
+        drop(other);
+        assert_eq!(c.open(), 0);
+        assert!(c.counts.by_ip.is_empty());
+    }
+}

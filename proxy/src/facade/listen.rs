@@ -1,0 +1,123 @@
+//! The listening sockets: one to bootstrap from, and one per broker where ports tell brokers apart.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use config::Listener;
+use kafka::types::BrokerId;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::app::{Door, Gateway};
+use crate::session::open::serve;
+
+/// Connections that may wait in the kernel to be accepted.
+const BACKLOG: u32 = 1024;
+/// Pause after a failed accept (descriptors exhausted): the socket stays ready, so without one this would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bound sockets and the broker each stands for.
+#[derive(Debug)]
+pub struct Bound(Vec<(TcpListener, Option<BrokerId>)>);
+
+impl Bound {
+    /// Binds the listener's ports.
+    ///
+    /// # Errors
+    /// A port that can't be bound.
+    pub async fn bind(listener: &Listener) -> anyhow::Result<Self> {
+        let mut sockets = vec![(open(listener.bind, &listener.name)?, None)];
+        if let Some((first, last)) = listener.brokers.port_range() {
+            for port in first..=last {
+                let Some(id) = listener.brokers.broker_of(port) else { continue };
+                let address = SocketAddr::new(listener.bind.ip(), port);
+                sockets.push((open(address, &listener.name)?, Some(BrokerId(id))));
+            }
+        }
+        Ok(Self(sockets))
+    }
+
+    /// Accepts on every socket until `stop`.
+    pub fn run(
+        self,
+        gateway: &Arc<Gateway>,
+        door: &Arc<Door>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        for (socket, broker) in self.0 {
+            let entrance = Entrance {
+                gateway: gateway.clone(),
+                door: door.clone(),
+                broker,
+                tasks: tasks.clone(),
+                stop: stop.clone(),
+            };
+            tasks.spawn(entrance.accept(socket));
+        }
+    }
+}
+
+fn open(address: SocketAddr, listener: &str) -> anyhow::Result<TcpListener> {
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().with_context(|| format!("listeners[{listener}]: cannot bind {address}; is another process there?"))
+}
+
+struct Entrance {
+    gateway: Arc<Gateway>,
+    door: Arc<Door>,
+    broker: Option<BrokerId>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Entrance {
+    async fn accept(self, socket: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((tcp, peer)) => self.admit(tcp, peer),
+                Err(e) => {
+                    warn!(error = %e, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, tcp: TcpStream, peer: SocketAddr) {
+        let admitted = match self.gateway.connections.admit(peer.ip()) {
+            Ok(admitted) => admitted,
+            Err(fault) => return self.gateway.rejects.connection(peer.ip(), &fault),
+        };
+        // Without it small answers would wait for the client's delayed acknowledgement. It fails only on a socket
+        // that is already gone.
+        let _ = tcp.set_nodelay(true);
+        let (gateway, door, broker, stop) =
+            (self.gateway.clone(), self.door.clone(), self.broker, self.stop.clone());
+        self.tasks.spawn(async move {
+            let _admitted = admitted;
+            let served = serve(gateway.clone(), door, tcp, peer, broker);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                ended = served => if let Err(fault) = ended {
+                    gateway.rejects.connection(peer.ip(), &fault);
+                },
+            }
+        });
+    }
+}

@@ -1,0 +1,174 @@
+//! The gateways of the fleet: which of them answer, and which one a client of a zone is sent to.
+
+pub mod probe;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use config::{BrokerEndpoints, WhenNoGateway, Zone};
+use kafka::types::BrokerId;
+
+/// How a gateway's endpoints are named: by port on one host, or by host name under TLS.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// The host clients are told (unless SNI names one per broker).
+    pub host: String,
+    /// The port clients are told where SNI tells brokers apart.
+    pub sni_port: u16,
+    /// Broker id to port or host name.
+    pub brokers: BrokerEndpoints,
+}
+
+impl Endpoints {
+    /// The address of a broker's endpoint; `None` for an id outside the configured range.
+    pub fn of(&self, id: BrokerId) -> Option<(String, u16)> {
+        match self.brokers.host_of(id.0) {
+            Some(host) => Some((host, self.sni_port)),
+            None => self.brokers.port_of(id.0).map(|port| (self.host.clone(), port)),
+        }
+    }
+}
+
+/// Another gateway.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its id.
+    pub id: String,
+    /// Its zone.
+    pub zone: Zone,
+    /// The listener whose clients it takes.
+    pub listener: String,
+    /// Its endpoints.
+    pub endpoints: Endpoints,
+    /// Where its admin port answers.
+    pub admin: (String, u16),
+    /// Whether it answered last time. Optimistic until the first probe.
+    pub alive: AtomicBool,
+}
+
+/// This gateway among the others.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// This gateway's id.
+    pub id: Arc<str>,
+    /// This gateway's zone.
+    pub zone: Zone,
+    /// The others.
+    pub peers: Arc<[Peer]>,
+    /// What to do when a zone has no living gateway.
+    pub fallback: WhenNoGateway,
+}
+
+/// A gateway that could take a client.
+struct Candidate<'a> {
+    id: &'a str,
+    endpoints: &'a Endpoints,
+}
+
+impl Fleet {
+    /// The endpoints told to clients of `zone` that came in by `listener`, for each of `brokers`.
+    ///
+    /// Living gateways of the zone share the brokers by rendezvous hash; a zone without one gets those of all other
+    /// zones, this gateway included, or nothing where the file says `refuse`.
+    pub fn addresses<'a>(
+        &'a self,
+        zone: &Zone,
+        listener: &str,
+        own: &'a Endpoints,
+        brokers: impl Iterator<Item = BrokerId>,
+    ) -> BTreeMap<BrokerId, (String, u16)> {
+        let candidates = self.candidates(zone, listener, own);
+        let address = |id: BrokerId| candidates.iter().max_by_key(|c| weight(c.id, id))?.endpoints.of(id);
+        brokers.filter_map(|id| Some((id, address(id)?))).collect()
+    }
+
+    fn candidates<'a>(&'a self, zone: &Zone, listener: &str, own: &'a Endpoints) -> Vec<Candidate<'a>> {
+        let living = |in_zone: bool| {
+            let peers = self.peers.iter().filter(move |p| p.listener == listener && p.alive.load(Relaxed));
+            let peers = peers.filter(move |p| !in_zone || p.zone == *zone);
+            let here = (!in_zone || self.zone == *zone).then_some(Candidate { id: &self.id, endpoints: own });
+            peers.map(|p| Candidate { id: &p.id, endpoints: &p.endpoints }).chain(here).collect::<Vec<_>>()
+        };
+        match living(true) {
+            found if !found.is_empty() => found,
+            _ if self.fallback == WhenNoGateway::Any => living(false),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Rendezvous (highest random weight) hash: when a gateway goes, only its own share moves. FNV-1a with a final mix;
+/// it must be the same in every gateway, so it can't be the standard library's seeded hash.
+fn weight(gateway: &str, broker: BrokerId) -> u64 {
+    let bytes = gateway.bytes().chain(broker.0.to_be_bytes());
+    let h = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let h = (h ^ (h >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    h ^ (h >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(host: &str) -> Endpoints {
+        Endpoints {
+            host: host.into(),
+            sni_port: 0,
+            brokers: BrokerEndpoints::Ports { first: 1000, last: 1099 },
+        }
+    }
+
+    fn zone(name: &str) -> Zone {
+        Zone::new(name).expect("a zone")
+    }
+
+    fn fleet(fallback: WhenNoGateway) -> Fleet {
+        let peer = |id: &str, z: &str| Peer {
+            id: id.into(),
+            zone: zone(z),
+            listener: "clients".into(),
+            endpoints: endpoints(id),
+            admin: ("x".into(), 1),
+            alive: AtomicBool::new(true),
+        };
+        let peers = [peer("b0", "az2"), peer("b1", "az2"), peer("c0", "az3")];
+        Fleet { id: "a0".into(), zone: zone("az1"), peers: peers.into(), fallback }
+    }
+
+    fn hosts(fleet: &Fleet, z: &str) -> Vec<String> {
+        let own = endpoints("a0");
+        let all = fleet.addresses(&zone(z), "clients", &own, (0..50).map(BrokerId));
+        let mut hosts: Vec<_> = all.into_values().map(|(host, _)| host).collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+
+    #[test]
+    fn clients_are_told_living_gateways_of_their_own_zone_and_those_share_the_brokers() {
+        let fleet = fleet(WhenNoGateway::Any);
+        assert_eq!(hosts(&fleet, "az1"), ["a0"]);
+        assert_eq!(hosts(&fleet, "az2"), ["b0", "b1"]);
+        fleet.peers[0].alive.store(false, Relaxed);
+        assert_eq!(hosts(&fleet, "az2"), ["b1"], "the other one takes all");
+        fleet.peers[0].alive.store(true, Relaxed);
+        assert_eq!(hosts(&fleet, "az2"), ["b0", "b1"], "and gives back when it returns");
+    }
+
+    #[test]
+    fn a_zone_without_a_living_gateway_gets_the_others_or_is_refused_as_the_file_says() {
+        let any = fleet(WhenNoGateway::Any);
+        any.peers[2].alive.store(false, Relaxed);
+        assert_eq!(hosts(&any, "az3"), ["a0", "b0", "b1"]);
+        assert_eq!(hosts(&any, "az9"), ["a0", "b0", "b1"]);
+        assert!(hosts(&fleet(WhenNoGateway::Refuse), "az9").is_empty());
+    }
+
+    #[test]
+    fn every_gateway_names_the_same_one_for_a_broker() {
+        let weights: Vec<_> = ["a0", "b0", "b1"].map(|g| weight(g, BrokerId(7))).into();
+        assert_eq!(weights, ["a0", "b0", "b1"].map(|g| weight(g, BrokerId(7))));
+        assert_eq!(weights.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+    }
+}

@@ -1,0 +1,21 @@
+//! The Tidegate gateway.
+//!
+//! ```text
+//! client ──> facade::listen ──> session (Core decides, Lane moves) ──> its broker
+//!                                  │ some fetches
+//!                                  └─> steer: plan ──> exec ──> merge ──> other brokers
+//! view (what the cluster looks like) · fleet (the other gateways) · ledger, metrics, admin
+//! ```
+
+pub mod admin;
+pub mod app;
+pub mod buffer;
+pub mod facade;
+pub mod fleet;
+pub mod ledger;
+pub mod metrics;
+pub mod rejects;
+pub mod session;
+pub mod status;
+pub mod steer;
+pub mod view;

@@ -1,0 +1,213 @@
+//! Every metric of the gateway, by OpenTelemetry, under the names that others build on (INTERFACE.md).
+//!
+//! Labels are bounded: zones, API names, enums. Never a client id, an address, a topic or an offset.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use config::{Rule, Zone};
+use dashmap::DashMap;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use crate::app::Gateway;
+
+/// From where a Fetch was served, and why from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// By the leader, which is in the client's zone.
+    InZoneLeader,
+    /// By a follower in the client's zone, at its own endpoint.
+    InZoneFollower,
+    /// By a replica in the client's zone, the gateway fetching.
+    InZoneOnBehalf,
+    /// Not with data: the client was pointed to the replica in its zone.
+    Hinted,
+    /// From another zone: no in-sync replica in the client's zone can serve.
+    CrossZoneNoReplica,
+    /// From another zone, the gateway fetching.
+    CrossZoneOnBehalf,
+    /// Wherever the client asked: `zones.reads: as_is`.
+    CrossZoneAsIs,
+}
+
+impl Served {
+    const ALL: [Self; 7] = [
+        Self::InZoneLeader,
+        Self::InZoneFollower,
+        Self::InZoneOnBehalf,
+        Self::Hinted,
+        Self::CrossZoneNoReplica,
+        Self::CrossZoneOnBehalf,
+        Self::CrossZoneAsIs,
+    ];
+
+    /// The labels `from` and `reason`.
+    pub fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::InZoneLeader => ("in_zone", "leader"),
+            Self::InZoneFollower => ("in_zone", "follower"),
+            Self::InZoneOnBehalf => ("in_zone", "on_behalf"),
+            Self::Hinted => ("in_zone", "hinted"),
+            Self::CrossZoneNoReplica => ("cross_zone", "no_replica"),
+            Self::CrossZoneOnBehalf => ("cross_zone", "on_behalf"),
+            Self::CrossZoneAsIs => ("cross_zone", "as_is"),
+        }
+    }
+}
+
+/// Counters of the data path.
+#[derive(Debug, Default)]
+pub struct Counters {
+    served: [AtomicU64; 7],
+    hidden: AtomicU64,
+}
+
+impl Counters {
+    /// Counts a Fetch.
+    pub fn served(&self, served: Served) {
+        self.served[served as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts an error of a follower that its client did not get to see.
+    pub fn hidden(&self, _error: i16) {
+        self.hidden.fetch_add(1, Relaxed);
+    }
+
+    /// Fetches by `from` and `reason`.
+    pub fn served_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let count = |s: Served| (s.labels().0, s.labels().1, self.served[s as usize].load(Relaxed));
+        Served::ALL.into_iter().map(count).filter(|(_, _, n)| *n > 0).collect()
+    }
+}
+
+/// Connected clients by zone and by the rule that said so.
+#[derive(Debug, Default)]
+pub struct Clients(DashMap<(Zone, Rule), u64>);
+
+impl Clients {
+    /// A client came (`from` is none), went (`to` is none), or turned out to be elsewhere.
+    pub fn moved(&self, from: Option<(Zone, Rule)>, to: Option<(Zone, Rule)>) {
+        if let Some(key) = from {
+            self.0.entry(key).and_modify(|n| *n = n.saturating_sub(1));
+        }
+        if let Some(key) = to {
+            *self.0.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Counts by zone and rule.
+    pub fn counts(&self) -> Vec<(Zone, Rule, u64)> {
+        self.0.iter().map(|e| (e.key().0.clone(), e.key().1, *e.value())).collect()
+    }
+}
+
+/// The registry behind `/metrics`.
+pub struct Metrics {
+    registry: Registry,
+    _provider: SdkMeterProvider,
+}
+
+impl Metrics {
+    /// Registers every metric; values are read from the gateway when somebody asks.
+    ///
+    /// # Errors
+    /// The exporter refuses its configuration, which is a bug.
+    pub fn new(gateway: &Arc<Gateway>) -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let exporter = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .without_target_info()
+            .build()?;
+        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        register(&provider, gateway);
+        Ok(Self { registry, _provider: provider })
+    }
+
+    /// The Prometheus text.
+    ///
+    /// # Errors
+    /// As the encoder's.
+    pub fn text(&self) -> anyhow::Result<String> {
+        let mut out = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        Ok(String::from_utf8(out)?)
+    }
+}
+
+fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
+    let meter = provider.meter("tidegate");
+    let label = KeyValue::new::<&'static str, String>;
+    let g = gateway.clone();
+    meter
+        .u64_observable_counter("tidegate_relayed_bytes")
+        .with_description("Kafka bytes relayed, by leg, API and zones")
+        .with_callback(move |o| {
+            for e in g.ledger.entries() {
+                let labels = [
+                    label("direction", e.direction.into()),
+                    label("api", e.api.into()),
+                    label("client_zone", e.client_zone.to_string()),
+                    label("gateway_zone", e.gateway_zone.to_string()),
+                    label("broker_zone", e.broker_zone.to_string()),
+                ];
+                o.observe(e.bytes, &labels);
+            }
+        })
+        .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_counter("tidegate_fetch_served")
+        .with_description("Consumer fetches by where they were served and why there")
+        .with_callback(move |o| {
+            for (from, reason, n) in g.counters.served_counts() {
+                o.observe(n, &[label("from", from.into()), label("reason", reason.into())]);
+            }
+        })
+        .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_counter("tidegate_follower_errors_hidden")
+        .with_description("Errors of followers that clients did not get to see")
+        .with_callback(move |o| o.observe(g.counters.hidden.load(Relaxed), &[]))
+        .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_counter("tidegate_rejected")
+        .with_description("Connections ended and answers curtailed, by reason")
+        .with_callback(move |o| {
+            for (reason, n) in g.rejects.counts() {
+                o.observe(n, &[label("reason", reason.into())]);
+            }
+        })
+        .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_gauge("tidegate_clients")
+        .with_description("Connected clients by zone and by the rule that said so")
+        .with_callback(move |o| {
+            for (zone, rule, n) in g.clients.counts() {
+                o.observe(n, &[label("zone", zone.to_string()), label("how", rule.to_string())]);
+            }
+        })
+        .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_gauge("tidegate_connections")
+        .with_description("Open client connections")
+        .with_callback(move |o| o.observe(g.connections.open(), &[]))
+        .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_gauge("tidegate_brokers")
+        .with_description("Brokers by zone and state")
+        .with_callback(move |o| {
+            for (zone, state, n) in g.broker_counts() {
+                o.observe(n, &[label("zone", zone), label("state", state.into())]);
+            }
+        })
+        .build();
+}

@@ -1,0 +1,71 @@
+//! What went wrong, once in the log and always in a counter. Log lines are rate limited per kind: a flood of bad
+//! connections must not fill a disk.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use dashmap::DashMap;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use kafka::types::BrokerId;
+use tracing::{debug, warn};
+
+use crate::session::fault::Fault;
+
+/// Lines of one kind per second; more are counted only.
+const LINES_PER_SECOND: std::num::NonZeroU32 = std::num::NonZeroU32::new(10).expect("ten");
+
+/// The counters and limiters.
+#[derive(Debug, Default)]
+pub struct Rejects {
+    counts: DashMap<&'static str, u64>,
+    limits: DashMap<&'static str, DefaultDirectRateLimiter>,
+}
+
+impl Rejects {
+    /// Counts and logs the end of a client's connection.
+    pub fn connection(&self, peer: IpAddr, fault: &Fault) {
+        let reason = fault.reason();
+        self.count(reason);
+        match fault {
+            Fault::Io(e) => debug!(%peer, error = %e, "connection ended"),
+            _ if self.may_log(reason) => warn!(%peer, reason, error = %fault, "connection refused"),
+            _ => {}
+        }
+    }
+
+    /// A broker that no endpoint is configured for: it is left out of what clients are told.
+    pub fn unmapped(&self, broker: BrokerId, listener: &str) {
+        self.count("unmapped_broker");
+        if self.may_log("unmapped_broker") {
+            warn!(
+                broker = broker.0,
+                listener, "no endpoint for this broker: widen `listeners[].brokers` to hold its id"
+            );
+        }
+    }
+
+    /// A fetch on behalf that failed; the client is served otherwise.
+    pub fn side_failed(&self, broker: BrokerId, error: &dyn Display) {
+        self.count("fetch_on_behalf");
+        if self.may_log("fetch_on_behalf") {
+            warn!(broker = broker.0, %error, "fetch on behalf failed");
+        }
+    }
+
+    /// All counts by reason.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.counts.iter().map(|e| (*e.key(), *e.value())).collect()
+    }
+
+    fn count(&self, reason: &'static str) {
+        *self.counts.entry(reason).or_default() += 1;
+    }
+
+    fn may_log(&self, reason: &'static str) -> bool {
+        let limit = self
+            .limits
+            .entry(reason)
+            .or_insert_with(|| RateLimiter::direct(Quota::per_second(LINES_PER_SECOND)));
+        limit.check().is_ok()
+    }
+}

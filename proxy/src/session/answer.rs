@@ -1,0 +1,224 @@
+//! Answers, from the broker to the client: matched with their requests, patched where they carry addresses.
+
+use kafka::api::Answer;
+use kafka::fetch::answer::tags_at;
+use kafka::fetch::walk::Walker;
+use kafka::header::{LENGTH_PREFIX, Peek, frame_len};
+use kafka::patch::{self, Patched, endpoints, metadata};
+use kafka::wire::WireError;
+
+use crate::facade::directory::Addresses;
+use crate::ledger::Leg;
+use crate::session::core::{Core, Due, Inbound, Rest};
+use crate::session::fault::Fault;
+use crate::session::lane::Step;
+use crate::steer::Judge;
+
+/// A Fetch answer up to this long is held until it is whole, so that its leader endpoints can be rewritten; a longer
+/// one streams, with its endpoints hidden. Answers that name new leaders carry errors, not data: they are short.
+const FETCH_HOLD_MAX: usize = 16 * 1024;
+/// The first version whose answer ends in leader endpoints (KIP-951).
+const FETCH_ENDPOINTS: i16 = 16;
+/// Length prefix and correlation id.
+const FRONT: usize = LENGTH_PREFIX + 4;
+
+fn wrong(what: impl ToString) -> Fault {
+    Fault::Answer(what.to_string())
+}
+
+impl Core {
+    /// Decides what happens to the bytes at the front of `bytes`.
+    ///
+    /// # Errors
+    /// An answer that nobody waits for, that is out of order, or that contradicts its schema.
+    pub fn answer(&mut self, bytes: &mut [u8]) -> Result<Step, Fault> {
+        match std::mem::take(&mut self.inbound) {
+            Inbound::Front => self.answer_front(bytes),
+            Inbound::Passing(rest) => Ok(self.passing(rest, bytes.len())),
+            Inbound::Fetch(walker, due, left) => self.walk(walker, due, left, bytes),
+        }
+    }
+
+    fn answer_front(&mut self, bytes: &mut [u8]) -> Result<Step, Fault> {
+        let due = *self.due.front().ok_or_else(|| wrong("nobody asked"))?;
+        // A SASL token's answer may be empty.
+        let min = if due.correlation_id.is_some() { 4 } else { 0 };
+        let len = match frame_len(bytes, min, self.gateway.frame_max).map_err(wrong)? {
+            Peek::NeedMore(n) => return Ok(Step::NeedMore(n)),
+            Peek::Ready(len) => len,
+        };
+        if let Some(expected) = due.correlation_id {
+            let Some(id) = bytes.get(LENGTH_PREFIX..FRONT) else { return Ok(Step::NeedMore(FRONT)) };
+            if id != expected.0.to_be_bytes() {
+                return Err(wrong(format!("correlation id {id:?}, not {}", expected.0)));
+            }
+        }
+        let whole = LENGTH_PREFIX + len;
+        match due.answer {
+            Answer::Pass | Answer::SaslHandshake => Ok(self.answer_passes(due, whole, bytes.len())),
+            Answer::Metadata => self.metadata(due, whole, bytes),
+            Answer::Fetch if due.version >= FETCH_ENDPOINTS && whole <= FETCH_HOLD_MAX => {
+                self.short_fetch(due, whole, bytes)
+            }
+            Answer::Fetch => {
+                self.due.pop_front();
+                self.deliver(due.key, LENGTH_PREFIX);
+                self.inbound = Inbound::Fetch(Box::new(Walker::new(due.version)), due, len);
+                Ok(Step::Forward(LENGTH_PREFIX))
+            }
+            _ => self.held(due, whole, bytes),
+        }
+    }
+
+    /// Counts bytes that go from broker to client unchanged in number.
+    fn deliver(&self, key: i16, n: usize) {
+        self.count(Leg::BrokerToGateway, key, n);
+        self.count(Leg::GatewayToClient, key, n);
+    }
+
+    fn passing(&mut self, rest: Rest, there: usize) -> Step {
+        let n = rest.left.min(there);
+        self.deliver(rest.key, n);
+        if n < rest.left {
+            self.inbound = Inbound::Passing(Rest { left: rest.left - n, ..rest });
+        }
+        Step::Forward(n)
+    }
+
+    fn answer_passes(&mut self, due: Due, whole: usize, there: usize) -> Step {
+        self.due.pop_front();
+        self.passing(Rest { key: due.key, left: whole }, there)
+    }
+
+    /// The answer's first `consumed` bytes (prefix included) go out as `payload` under a new prefix; what is left of
+    /// the frame passes.
+    fn answer_replaced(&mut self, due: Due, whole: usize, consumed: usize, payload: &[u8]) -> Step {
+        self.due.pop_front();
+        let left = whole - consumed;
+        let mut out = ((payload.len() + left) as i32).to_be_bytes().to_vec();
+        out.extend_from_slice(payload);
+        self.count(Leg::BrokerToGateway, due.key, consumed);
+        self.count(Leg::GatewayToClient, due.key, out.len());
+        if left > 0 {
+            self.inbound = Inbound::Passing(Rest { key: due.key, left });
+        }
+        Step::Replace(consumed, out)
+    }
+
+    fn held(&mut self, due: Due, whole: usize, bytes: &[u8]) -> Result<Step, Fault> {
+        let Some(frame) = bytes.get(..whole) else { return Ok(Step::NeedMore(whole)) };
+        let payload = &frame[LENGTH_PREFIX..];
+        let patched = self.with_addresses(|dir| {
+            let patched = patch::held_answer(due.answer, payload, due.version, dir)?;
+            let unmapped = patched.as_ref().map(|p: &Patched| p.unmapped.clone()).unwrap_or_default();
+            Ok((patched, unmapped))
+        })?;
+        Ok(match patched {
+            Some(p) => self.answer_replaced(due, whole, whole, &p.payload),
+            None => self.answer_passes(due, whole, whole),
+        })
+    }
+
+    /// Only the brokers, which come first, are read; the topics stream through, however many there are.
+    fn metadata(&mut self, due: Due, whole: usize, bytes: &[u8]) -> Result<Step, Fault> {
+        let there = whole.min(bytes.len());
+        let payload = &bytes[LENGTH_PREFIX..there];
+        let progress = self.with_addresses(|dir| {
+            let progress = metadata::patch_head(payload, whole - LENGTH_PREFIX, due.version, dir)?;
+            let unmapped = match &progress {
+                metadata::Progress::Done { unmapped, .. } => unmapped.clone(),
+                metadata::Progress::NeedMore => Vec::new(),
+            };
+            Ok((progress, unmapped))
+        })?;
+        Ok(match progress {
+            metadata::Progress::NeedMore => Step::NeedMore((2 * bytes.len()).min(whole)),
+            metadata::Progress::Done { consumed, head, .. } => {
+                self.answer_replaced(due, whole, LENGTH_PREFIX + consumed, &head)
+            }
+        })
+    }
+
+    /// Runs a patcher with the addresses for this client. Brokers that the view doesn't know yet have just joined:
+    /// their endpoints follow from the file alone, so the patcher runs once more with them.
+    fn with_addresses<T>(
+        &self,
+        patch: impl Fn(&Addresses<'_>) -> Result<(T, Vec<kafka::types::BrokerId>), WireError>,
+    ) -> Result<T, Fault> {
+        let view = self.gateway.cluster.view();
+        let mut addresses =
+            Addresses::new(&view, &self.gateway.fleet, &self.zone, &self.door.name, &self.door.endpoints);
+        let (done, unmapped) = patch(&addresses).map_err(wrong)?;
+        if unmapped.is_empty() {
+            return Ok(done);
+        }
+        self.gateway.cluster.nudge();
+        addresses.add(&self.gateway.fleet, &self.zone, &self.door.name, &self.door.endpoints, &unmapped);
+        let (done, unmapped) = patch(&addresses).map_err(wrong)?;
+        for broker in unmapped {
+            self.gateway.rejects.unmapped(broker, &self.door.name);
+        }
+        Ok(done)
+    }
+
+    fn short_fetch(&mut self, due: Due, whole: usize, bytes: &mut [u8]) -> Result<Step, Fault> {
+        let Some(frame) = bytes.get_mut(..whole) else { return Ok(Step::NeedMore(whole)) };
+        let payload = &mut frame[LENGTH_PREFIX..];
+        let tags = tags_at(payload, due.version).map_err(wrong)?;
+        Walker::new(due.version).feed(&mut payload[..tags], &mut Judge::of(self)).map_err(wrong)?;
+        if payload[tags..] == [0] {
+            return Ok(self.answer_passes(due, whole, whole));
+        }
+        let tail = self.with_addresses(|dir| {
+            let patched = endpoints::patch_tags(&payload[tags..], dir)?;
+            Ok(match patched {
+                Some(p) => (p.payload, p.unmapped),
+                None => (payload[tags..].to_vec(), Vec::new()),
+            })
+        })?;
+        let patched = [&payload[..tags], &tail].concat();
+        Ok(self.answer_replaced(due, whole, whole, &patched))
+    }
+
+    fn walk(
+        &mut self,
+        mut walker: Box<Walker>,
+        due: Due,
+        left: usize,
+        bytes: &mut [u8],
+    ) -> Result<Step, Fault> {
+        let there = left.min(bytes.len());
+        let n = walker.feed(&mut bytes[..there], &mut Judge::of(self)).map_err(wrong)?;
+        self.deliver(due.key, n);
+        let left = left - n;
+        if left > 0 {
+            self.inbound = Inbound::Fetch(walker, due, left);
+            // What is in hand ends inside a field; a field is never longer than a topic's name.
+            return Ok(if n > 0 { Step::Forward(n) } else { self.more_of_a_field(there, left)? });
+        }
+        if walker.is_done() {
+            Ok(Step::Forward(n))
+        } else {
+            Err(wrong("Fetch answer shorter than its content"))
+        }
+    }
+
+    fn more_of_a_field(&self, there: usize, left: usize) -> Result<Step, Fault> {
+        match there < left {
+            true => Ok(Step::NeedMore(there + 1)),
+            false => Err(wrong("Fetch answer ends inside a field")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka::api::{self, Answer};
+
+    #[test]
+    fn every_patched_answer_has_a_cap() {
+        for api in api::all().iter().filter(|a| a.answer != Answer::Pass) {
+            assert!(api.understood.is_some(), "{}", api.name);
+        }
+    }
+}

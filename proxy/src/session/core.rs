@@ -1,0 +1,134 @@
+//! What a session knows and decides: pure of sockets. Bytes come in, [`Step`]s come out.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use config::{ClientFacts, Rule, Zone};
+use kafka::api::Answer;
+use kafka::fetch::walk::Walker;
+use kafka::types::{BrokerId, CorrelationId};
+
+use crate::app::{Door, Gateway};
+use crate::ledger::{Account, Leg};
+use crate::session::sasl::SaslV0;
+use crate::steer::Steering;
+
+/// Requests a client may have under way on one connection; further ones stay unread in its socket.
+pub const IN_FLIGHT_MAX: usize = 1024;
+
+/// An answer that is due, in the order of the requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    /// The correlation id it must carry; none for SASL tokens without a header.
+    pub correlation_id: Option<CorrelationId>,
+    /// The request's API key.
+    pub key: i16,
+    /// The request's version.
+    pub version: i16,
+    /// What happens to the answer.
+    pub answer: Answer,
+}
+
+/// The bytes of a frame that are still to come and go on unread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rest {
+    /// The frame's API key.
+    pub key: i16,
+    /// Bytes still to come.
+    pub left: usize,
+}
+
+/// What the next bytes from the broker are.
+#[derive(Debug, Default)]
+pub enum Inbound {
+    /// The front of a frame.
+    #[default]
+    Front,
+    /// The rest of a frame that passes.
+    Passing(Rest),
+    /// A Fetch answer that is walked as it passes; this many bytes of it are still to come.
+    Fetch(Box<Walker>, Due, usize),
+}
+
+/// What is known of the session.
+#[derive(Debug)]
+pub struct Core {
+    /// The gateway.
+    pub gateway: Arc<Gateway>,
+    /// The listener the client came in by.
+    pub door: Arc<Door>,
+    /// The broker whose endpoint the client dialled; `None` for the bootstrap address.
+    pub endpoint: Option<BrokerId>,
+    /// The broker at the other end. Not the endpoint's when that one is down and another stands in for it.
+    pub own: BrokerId,
+    /// The client's address.
+    pub peer: IpAddr,
+    /// The client's zone.
+    pub zone: Zone,
+    /// Which rule said so; `None` before the first request.
+    pub rule: Option<Rule>,
+    /// Where this session's bytes are counted.
+    pub account: Arc<Account>,
+    /// Answers due.
+    pub due: VecDeque<Due>,
+    /// The rest of the request that is passing.
+    pub outbound: Rest,
+    /// What comes next from the broker.
+    pub inbound: Inbound,
+    /// Set while SASL tokens pass without Kafka's header, after SaslHandshake v0.
+    pub sasl: Option<SaslV0>,
+    /// What steering remembers; made when the first consumer Fetch comes.
+    pub steering: Option<Box<Steering>>,
+}
+
+impl Core {
+    /// Whether another broker stands in for the one the client dialled.
+    pub fn is_stand_in(&self) -> bool {
+        self.endpoint.is_some_and(|e| e != self.own)
+    }
+
+    /// Counts `n` bytes of an API that went over `leg`.
+    pub fn count(&self, leg: Leg, key: i16, n: usize) {
+        self.account.add(leg, key, n);
+    }
+
+    /// Works out the client's zone by what is known now, and opens the account that goes with it.
+    pub fn settle_zone(&mut self, client_id: Option<&str>, rack: Option<&str>) {
+        let facts = ClientFacts {
+            listener_zone: self.door.zone.as_ref(),
+            client_id,
+            ip: self.peer,
+            rack,
+            gateway_zone: &self.gateway.fleet.zone,
+        };
+        let (zone, rule) = self.gateway.zones.client_zone(&facts);
+        if self.rule.is_some() && (&zone, Some(rule)) == (&self.zone, self.rule) {
+            return;
+        }
+        self.gateway.clients.moved(self.rule.map(|r| (self.zone.clone(), r)), Some((zone.clone(), rule)));
+        (self.zone, self.rule) = (zone, Some(rule));
+        self.open_account();
+    }
+
+    /// Points the counters at the account of this session's zones.
+    pub fn open_account(&mut self) {
+        let view = self.gateway.cluster.view();
+        let broker = view.zone_of(self.own).cloned().unwrap_or_else(|| self.gateway.unknown_zone.clone());
+        self.account = self.gateway.ledger.account(&self.zone, &broker);
+    }
+
+    /// Notes that an answer will come.
+    pub fn expect(&mut self, correlation_id: Option<CorrelationId>, key: i16, version: i16) {
+        let answer = kafka::api::lookup(key).map_or(Answer::Pass, |api| api.answer);
+        self.due.push_back(Due { correlation_id, key, version, answer });
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Some(rule) = self.rule {
+            self.gateway.clients.moved(Some((self.zone.clone(), rule)), None);
+        }
+    }
+}

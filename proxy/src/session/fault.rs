@@ -1,0 +1,90 @@
+//! Why a connection ended other than by its peers' wish: one log line and one counter each.
+
+use kafka::wire::WireError;
+
+/// The fault; its [`reason`](Fault::reason) is the label of `tidegate_rejected_total`.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// A TLS handshake on a listener that speaks plain TCP.
+    #[error(
+        "the client speaks TLS, this listener does not: use security.protocol=PLAINTEXT or SASL_PLAINTEXT, or give the listener a certificate"
+    )]
+    TlsOnPlain,
+    /// An HTTP request on a Kafka listener.
+    #[error("the client speaks HTTP on a Kafka listener; the admin port is another one")]
+    Http,
+    /// A frame length below a header's, or negative, or above `limits.frame`.
+    #[error("frame of impossible length {0}, more than `limits.frame` or less than a header")]
+    FrameLength(i64),
+    /// A request that contradicts its schema.
+    #[error("malformed {api} v{version} request: {source}")]
+    Malformed {
+        /// The API's name.
+        api: &'static str,
+        /// The request's version.
+        version: i16,
+        /// What is wrong with it.
+        source: WireError,
+    },
+    /// A version of an API that carries addresses and that we cannot walk, in spite of the ApiVersions answer.
+    #[error("{api} v{version} is newer than this gateway understands, and its answer may carry addresses")]
+    Version {
+        /// The API's name.
+        api: &'static str,
+        /// The request's version.
+        version: i16,
+    },
+    /// The broker answered what nobody asked, out of order, or against its schema.
+    #[error("broker's answer: {0}")]
+    Answer(String),
+    /// No broker could be reached.
+    #[error("no broker can be reached for this connection: {0}")]
+    Upstream(String),
+    /// Nothing sensible came within `limits.handshake`.
+    #[error("no TLS handshake within `limits.handshake`")]
+    Handshake,
+    /// A TLS handshake that failed.
+    #[error("TLS handshake: {0}")]
+    Tls(std::io::Error),
+    /// A port or server name for a broker that the cluster doesn't have.
+    #[error("the cluster has no broker {0}")]
+    NoSuchBroker(i32),
+    /// `limits.connections` or `limits.connections_per_ip` is reached.
+    #[error("too many connections: `{0}` is reached")]
+    TooMany(&'static str),
+    /// A socket failed; everyday, counted but not logged as a warning.
+    #[error("connection: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl Fault {
+    /// The label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TlsOnPlain => "tls_on_plain",
+            Self::Http => "http",
+            Self::FrameLength(_) => "frame_length",
+            Self::Malformed { .. } => "malformed",
+            Self::Version { .. } => "version",
+            Self::Answer(_) => "answer",
+            Self::Upstream(_) => "upstream",
+            Self::Handshake => "handshake_timeout",
+            Self::Tls(_) => "tls",
+            Self::NoSuchBroker(_) => "no_such_broker",
+            Self::TooMany(_) => "too_many_connections",
+            Self::Io(_) => "io",
+        }
+    }
+
+    /// What a frame's first bytes tell when its length is impossible.
+    pub fn of_length(front: &[u8], length: i64) -> Self {
+        match front {
+            [0x16, 0x03, ..] => Self::TlsOnPlain,
+            [b'G', b'E', b'T', b' ', ..] | [b'P', b'O', b'S', b'T', ..] | [b'H', b'E', b'A', b'D', ..] => {
+                Self::Http
+            }
+            [b'P', b'U', b'T', b' ', ..] | [b'O', b'P', b'T', b'I', ..] => Self::Http,
+            _ => Self::FrameLength(length),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! One client connection and its one upstream connection.
+//!
+//! [`Core`] decides over bytes, [`lane::Lane`] moves them, [`Session::run`] joins both directions in one task. Order,
+//! backpressure, principal, ACLs, quotas and transactions are the broker's own, because the connection is.
+
+pub mod answer;
+pub mod core;
+pub mod fault;
+pub mod lane;
+pub mod open;
+pub mod request;
+pub mod sasl;
+pub mod stream;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use kafka::client::Stream;
+use kafka::types::BrokerId;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::futures::OwnedNotified;
+
+use crate::ledger::Leg;
+use crate::session::core::{Core, IN_FLIGHT_MAX};
+use crate::session::fault::Fault;
+use crate::session::lane::Lane;
+use crate::session::stream::ClientStream;
+use crate::steer;
+use crate::steer::side::{self, SideError};
+
+/// How long the client's own broker may take for a question of the gateway's (a peek or a rights probe), or beyond
+/// the wait that a fetch asked for.
+const OWN_PATIENCE: Duration = Duration::from_secs(35);
+
+/// Why the relay paused.
+#[derive(Debug)]
+enum Pause {
+    /// A request is to be answered here; everything before it has been answered.
+    Intercept(Vec<u8>),
+    /// Both sides are done, or the session has to move.
+    End,
+}
+
+/// A wake-up call to wait for: the broker at the other end went, or the one it stands in for came back.
+#[derive(Debug)]
+struct Alarm {
+    rings: Pin<Box<OwnedNotified>>,
+    /// Whether to end at once, or between two answers.
+    at_once: bool,
+}
+
+/// The session.
+#[derive(Debug)]
+pub struct Session {
+    /// What it knows and decides.
+    pub core: Core,
+    client: ClientStream,
+    upstream: Stream,
+    up: Lane,
+    down: Lane,
+    alarm: Option<Alarm>,
+    closing: bool,
+}
+
+impl Session {
+    /// A session over two open connections.
+    pub fn new(core: Core, client: ClientStream, upstream: Stream) -> Self {
+        let mut session = Self {
+            core,
+            client,
+            upstream,
+            up: Lane::default(),
+            down: Lane::default(),
+            alarm: None,
+            closing: false,
+        };
+        if let Some(endpoint) = session.core.endpoint.filter(|_| session.core.is_stand_in()) {
+            let signals = session.core.gateway.cluster.signals.of(endpoint);
+            session.alarm =
+                Some(Alarm { rings: Box::pin(signals.up.clone().notified_owned()), at_once: false });
+        }
+        session
+    }
+
+    /// Relays until either side ends.
+    ///
+    /// # Errors
+    /// Why the connection had to be ended.
+    pub async fn run(mut self) -> Result<(), Fault> {
+        loop {
+            match poll_fn(|cx| self.poll_relay(cx)).await? {
+                Pause::Intercept(frame) => Box::pin(steer::exec::fetch(&mut self, frame)).await?,
+                Pause::End => return Ok(()),
+            }
+            self.watch_follower();
+        }
+    }
+
+    /// Both directions, as far as they go.
+    fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<Result<Pause, Fault>> {
+        loop {
+            let blocked = self.core.due.len() >= IN_FLIGHT_MAX;
+            if let Poll::Ready(Err(e)) = self.poll_up(cx) {
+                return Poll::Ready(Err(e));
+            }
+            let down = self.poll_down(cx);
+            if let Poll::Ready(Err(e)) = down {
+                return Poll::Ready(Err(e));
+            }
+            if self.down.ended || (self.up.ended && self.is_quiet()) {
+                return Pin::new(&mut self.client).poll_shutdown(cx).map(|_| Ok(Pause::End));
+            }
+            if self.up.held.is_some() && self.is_quiet() {
+                return Poll::Ready(Ok(self.up.held.take().map_or(Pause::End, Pause::Intercept)));
+            }
+            // A full queue kept requests unread; answers have made room.
+            if blocked && self.core.due.len() < IN_FLIGHT_MAX {
+                continue;
+            }
+            self.poll_alarm(cx);
+            if self.closing && self.is_quiet() {
+                return Pin::new(&mut self.client).poll_shutdown(cx).map(|_| Ok(Pause::End));
+            }
+            return Poll::Pending;
+        }
+    }
+
+    /// Nothing is under way between client and broker.
+    fn is_quiet(&self) -> bool {
+        self.core.due.is_empty() && self.down.is_idle()
+    }
+
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        loop {
+            self.up.parse(|bytes| self.core.request(bytes))?;
+            ready!(self.up.poll_write(cx, &mut self.upstream))?;
+            if self.up.held.is_some() {
+                return Poll::Pending;
+            }
+            if self.up.has_work() {
+                continue;
+            }
+            if self.up.ended || self.core.due.len() >= IN_FLIGHT_MAX {
+                return Poll::Pending;
+            }
+            if ready!(self.up.poll_read(cx, &mut self.client))? == 0 {
+                ready!(Pin::new(&mut self.upstream).poll_shutdown(cx))?;
+            }
+            if self.core.steering.as_ref().is_some_and(|s| s.follows) && self.alarm.is_none() {
+                self.watch_follower();
+            }
+        }
+    }
+
+    fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        loop {
+            self.down.parse(|bytes| self.core.answer(bytes))?;
+            ready!(self.down.poll_write(cx, &mut self.client))?;
+            if self.down.has_work() {
+                continue;
+            }
+            if self.down.ended || ready!(self.down.poll_read(cx, &mut self.upstream))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// A follower that stops answering is left at once: the client comes back and finds another broker standing in.
+    fn watch_follower(&mut self) {
+        if self.alarm.is_some() || !self.core.steering.as_ref().is_some_and(|s| s.follows) {
+            return;
+        }
+        let cluster = &self.core.gateway.cluster;
+        let rings = Box::pin(cluster.signals.of(self.core.own).down.clone().notified_owned());
+        self.closing = !cluster.view().is_live(self.core.own);
+        self.alarm = Some(Alarm { rings, at_once: true });
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) {
+        let Some(alarm) = &mut self.alarm else { return };
+        if alarm.rings.as_mut().poll(cx).is_ready() {
+            self.closing = true;
+            if alarm.at_once {
+                // What is due will not come from a broker that is gone.
+                self.core.due.clear();
+            }
+            self.alarm = None;
+        }
+    }
+
+    /// Sends a request payload of the gateway's own to the client's broker and returns the answer's payload. Nothing
+    /// else may be under way.
+    pub async fn ask_own(&mut self, payload: &[u8]) -> Result<Vec<u8>, Fault> {
+        let frame = [&(payload.len() as i32).to_be_bytes(), payload].concat();
+        self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
+        let limit = self.core.gateway.frame_max;
+        let answer =
+            side::ask(&mut self.upstream, &frame, limit, OWN_PATIENCE).await.map_err(|e| match e {
+                SideError::Io(e) => Fault::Io(e),
+                e => Fault::Answer(e.to_string()),
+            })?;
+        self.core.count(Leg::BrokerToGateway, kafka::api::FETCH, answer.len() + 4);
+        Ok(answer)
+    }
+
+    /// Sends a client's frame on to its broker; the answer comes through the relay.
+    pub async fn send_own(&mut self, frame: &[u8]) -> Result<(), Fault> {
+        self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
+        self.upstream.write_all(frame).await?;
+        Ok(self.upstream.flush().await?)
+    }
+
+    /// Answers the client with a frame of the gateway's own.
+    pub async fn reply(&mut self, frame: &[u8]) -> Result<(), Fault> {
+        self.core.count(Leg::GatewayToClient, kafka::api::FETCH, frame.len());
+        self.client.write_all(frame).await?;
+        Ok(self.client.flush().await?)
+    }
+
+    /// The broker at the other end.
+    pub fn own(&self) -> BrokerId {
+        self.core.own
+    }
+}

@@ -1,0 +1,204 @@
+//! Requests, from the client to the broker: what each frame's front decides.
+
+use kafka::api::{self, Handling};
+use kafka::fetch::request::{self as fetch, FetchRequest};
+use kafka::header::{LENGTH_PREFIX, Peek, RequestHead, frame_len, peek_request};
+use kafka::patch::{api_versions, rack};
+use kafka::wire::WireError;
+
+use crate::ledger::{Leg, OPAQUE};
+use crate::session::core::{Core, Rest};
+use crate::session::fault::Fault;
+use crate::session::lane::Step;
+use crate::session::sasl::SaslV0;
+use crate::steer;
+
+/// Requests that are read whole are at most this long; a longer one is passed on unread.
+const HOLD_MAX: usize = 1 << 20;
+
+/// The facts of a request's front, owned so that the buffer can be changed.
+#[derive(Clone, Copy)]
+struct Front {
+    whole: usize,
+    key: i16,
+    version: i16,
+}
+
+impl Core {
+    /// Decides what happens to the bytes at the front of `bytes`.
+    ///
+    /// # Errors
+    /// Bytes that are no Kafka request.
+    pub fn request(&mut self, bytes: &mut [u8]) -> Result<Step, Fault> {
+        if self.outbound.left > 0 {
+            let n = self.outbound.left.min(bytes.len());
+            self.outbound.left -= n;
+            return Ok(self.pass(self.outbound.key, n));
+        }
+        if let Some(state) = self.sasl {
+            if let Some(step) = self.sasl_token(state, bytes)? {
+                return Ok(step);
+            }
+        }
+        let limit = self.gateway.frame_max;
+        let head = match peek_request(bytes, limit).map_err(|e| malformed(bytes, e))? {
+            Peek::NeedMore(n) => return Ok(Step::NeedMore(n)),
+            Peek::Ready(head) => head,
+        };
+        let front = Front { whole: LENGTH_PREFIX + head.payload_len, key: head.key, version: head.version };
+        if self.rule.is_none() {
+            self.settle_zone(head.client_id, None);
+        }
+        self.refuse_unknown_version(head)?;
+        match wants_whole(front) && front.whole <= HOLD_MAX {
+            true if bytes.len() < front.whole => Ok(Step::NeedMore(front.whole)),
+            true => self.whole(front, head.correlation_id, &mut bytes[..front.whole]),
+            false => {
+                if head.answered {
+                    self.expect(Some(head.correlation_id), head.key, head.version);
+                }
+                Ok(self.forward(front, bytes.len()))
+            }
+        }
+    }
+
+    /// A newer version than we can walk, of an API whose answers carry addresses, would leak them. No client that
+    /// heeds our ApiVersions answer sends one.
+    fn refuse_unknown_version(&self, head: RequestHead<'_>) -> Result<(), Fault> {
+        let Some(api) = api::lookup(head.key).filter(|a| a.handling != Handling::Forward) else {
+            return Ok(());
+        };
+        match api.understood {
+            Some(max) if head.version > max && head.key != api::API_VERSIONS => {
+                Err(Fault::Version { api: api.name, version: head.version })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets the frame go on as it is; `there` bytes of it and of what follows are in hand.
+    fn forward(&mut self, front: Front, there: usize) -> Step {
+        let n = front.whole.min(there);
+        self.outbound = Rest { key: front.key, left: front.whole - n };
+        self.pass(front.key, n)
+    }
+
+    fn pass(&self, key: i16, n: usize) -> Step {
+        self.count(Leg::ClientToGateway, key, n);
+        self.count(Leg::GatewayToBroker, key, n);
+        Step::Forward(n)
+    }
+
+    fn replace(&self, front: Front, payload: Vec<u8>) -> Step {
+        let mut frame = (payload.len() as i32).to_be_bytes().to_vec();
+        frame.extend_from_slice(&payload);
+        self.count(Leg::ClientToGateway, front.key, front.whole);
+        self.count(Leg::GatewayToBroker, front.key, frame.len());
+        Step::Replace(front.whole, frame)
+    }
+
+    /// A frame that is there from end to end.
+    fn whole(
+        &mut self,
+        front: Front,
+        correlation_id: kafka::types::CorrelationId,
+        frame: &mut [u8],
+    ) -> Result<Step, Fault> {
+        let payload = &mut frame[LENGTH_PREFIX..];
+        let replaced = match front.key {
+            api::FETCH => match self.fetch(front, payload)? {
+                true => None,
+                false => {
+                    self.count(Leg::ClientToGateway, front.key, front.whole);
+                    return Ok(Step::Hold(front.whole));
+                }
+            },
+            api::JOIN_GROUP => rack::set_join_group_rack(payload, front.version, self.zone.as_str()),
+            api::CONSUMER_GROUP_HEARTBEAT => {
+                rack::set_heartbeat_rack(payload, front.version, self.zone.as_str())
+            }
+            api::API_VERSIONS => {
+                self.api_versions(front, payload)?;
+                None
+            }
+            _ => {
+                self.sasl = SaslV0::after_handshake(payload);
+                None
+            }
+        };
+        self.expect(Some(correlation_id), front.key, front.version);
+        Ok(match replaced {
+            Some(payload) => self.replace(front, payload),
+            None => self.pass(front.key, front.whole),
+        })
+    }
+
+    /// Whether a Fetch goes on to the broker (after small changes in place); otherwise it is answered here.
+    fn fetch(&mut self, front: Front, payload: &mut [u8]) -> Result<bool, Fault> {
+        let unchanged = payload.to_vec();
+        let request = FetchRequest::parse(&unchanged, front.version).map_err(|source| Fault::Malformed {
+            api: "Fetch",
+            version: front.version,
+            source,
+        })?;
+        if !request.rack.is_empty() && self.rule == Some(config::Rule::Gateway) {
+            self.settle_zone(None, Some(request.rack));
+        }
+        let forward = steer::forwards(self, &request);
+        if forward && request.opens_session() && self.steering.as_ref().is_some_and(|s| s.never_continues()) {
+            request.clear_session(payload);
+        }
+        Ok(forward)
+    }
+
+    /// A too new ApiVersions becomes one that no broker knows, so that the answer has the layout of v0 whatever the
+    /// broker knows (KIP-511); where another broker stands in, it is the one named (KIP-1242).
+    fn api_versions(&mut self, front: Front, payload: &mut [u8]) -> Result<(), Fault> {
+        let understood = api::lookup(api::API_VERSIONS).and_then(|a| a.understood).unwrap_or(0);
+        if front.version > understood {
+            payload[2..4].copy_from_slice(&i16::MAX.to_be_bytes());
+            return Ok(());
+        }
+        if self.is_stand_in() {
+            api_versions::patch_request_node_id(payload, front.version, self.own)
+                .map_err(|source| Fault::Malformed { api: "ApiVersions", version: front.version, source })?;
+        }
+        Ok(())
+    }
+
+    /// A SASL token without a header; `None` when the exchange is over.
+    fn sasl_token(&mut self, state: SaslV0, bytes: &[u8]) -> Result<Option<Step>, Fault> {
+        let len = match frame_len(bytes, 0, HOLD_MAX).map_err(|e| malformed(bytes, e))? {
+            Peek::NeedMore(n) => return Ok(Some(Step::NeedMore(n))),
+            Peek::Ready(len) => len,
+        };
+        if len > 0 && bytes.len() == LENGTH_PREFIX && state == SaslV0::Open {
+            return Ok(Some(Step::NeedMore(LENGTH_PREFIX + 1)));
+        }
+        let first = if len > 0 { bytes.get(LENGTH_PREFIX).copied() } else { None };
+        self.sasl = state.token(first);
+        if self.sasl.is_none() {
+            return Ok(None);
+        }
+        self.expect(None, OPAQUE, 0);
+        let front = Front { whole: LENGTH_PREFIX + len, key: OPAQUE, version: 0 };
+        Ok(Some(self.forward(front, bytes.len())))
+    }
+}
+
+/// Whether this request is read from end to end before it goes anywhere.
+fn wants_whole(front: Front) -> bool {
+    match front.key {
+        api::FETCH => (fetch::VERSION_MIN..=fetch::VERSION_MAX).contains(&front.version),
+        api::JOIN_GROUP | api::CONSUMER_GROUP_HEARTBEAT | api::API_VERSIONS => true,
+        api::SASL_HANDSHAKE => front.version == 0,
+        _ => false,
+    }
+}
+
+fn malformed(front: &[u8], e: WireError) -> Fault {
+    match e {
+        WireError::Length { at: 0, value } => Fault::of_length(front, value),
+        source => Fault::Malformed { api: "request header", version: 0, source },
+    }
+}

@@ -1,0 +1,205 @@
+//! Does what [`plan`](crate::steer::plan) decided for a Fetch that does not simply go on to the broker.
+//!
+//! Nothing else is under way on the connection meanwhile, as on a broker, which works on one request per connection.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka::fetch::answer::Answer;
+use kafka::fetch::request::FetchRequest;
+use kafka::header::LENGTH_PREFIX;
+use kafka::types::{BrokerId, CorrelationId};
+use kafka::wire::WireError;
+
+use crate::metrics::Served;
+use crate::session::Session;
+use crate::session::fault::Fault;
+use crate::steer::legs::{self, version_of};
+use crate::steer::merge::{Outcome, merge, record_bytes};
+use crate::steer::plan::{Leg, Plan, plan};
+use crate::steer::{facts, note_forward, rights};
+use crate::view::View;
+
+/// How long a fetch waits for topics that the view doesn't know yet.
+const LEARN_WAIT: Duration = Duration::from_millis(500);
+/// How often one fetch is planned anew because a broker was in trouble.
+const ROUNDS_MAX: usize = 3;
+/// Pause before an answer without anything, where nobody could serve: the client would ask again at once.
+const CALM: Duration = Duration::from_millis(100);
+
+fn wrong(e: WireError) -> Fault {
+    Fault::Answer(e.to_string())
+}
+
+/// Answers the Fetch in `frame` (prefix included).
+pub async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
+    let payload = &frame[LENGTH_PREFIX..];
+    let version = i16::from_be_bytes([payload[2], payload[3]]);
+    let request = FetchRequest::parse(payload, version).map_err(wrong)?;
+    let (mut view, mut learned) = (session.core.gateway.cluster.view(), false);
+    for round in 1.. {
+        match decide(session, &view, &request, learned) {
+            Plan::Learn(topics) => {
+                view = session.core.gateway.cluster.learn(&topics, LEARN_WAIT).await;
+                learned = true;
+            }
+            Plan::Forward => return forward(session, &view, &frame, &request).await,
+            Plan::Flush => return flush(session, payload, &request).await,
+            Plan::Hint(targets) => return hint(session, payload, &request, &targets).await,
+            Plan::Legs(legs) => {
+                let last = round >= ROUNDS_MAX;
+                if on_behalf(session, &view, payload, &request, &legs, last).await? {
+                    return Ok(());
+                }
+                view = session.core.gateway.cluster.view();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn decide(session: &Session, view: &View, request: &FetchRequest<'_>, learned: bool) -> Plan {
+    match &session.core.steering {
+        Some(s) => plan(&facts(&session.core, view, &s.memory, learned), request),
+        None => Plan::Forward,
+    }
+}
+
+fn correlation_id(payload: &[u8]) -> i32 {
+    i32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]])
+}
+
+async fn forward(
+    session: &mut Session,
+    view: &Arc<View>,
+    frame: &[u8],
+    request: &FetchRequest<'_>,
+) -> Result<(), Fault> {
+    note_forward(&mut session.core, view, request);
+    let id = CorrelationId(correlation_id(&frame[LENGTH_PREFIX..]));
+    session.core.expect(Some(id), kafka::api::FETCH, request.version);
+    session.send_own(frame).await
+}
+
+async fn flush(session: &mut Session, payload: &[u8], request: &FetchRequest<'_>) -> Result<(), Fault> {
+    session.core.steering.get_or_insert_default().memory.flushed(Instant::now());
+    let answer = Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: Vec::new() };
+    session.reply(&answer.encode(request.version, correlation_id(payload))).await
+}
+
+/// The leader is asked for next to nothing, under the client's own name: so its errors, the client's rights and the
+/// offset's place in the log are its word, for this very fetch. Where it has nothing to object, the client is pointed
+/// to the replica in its zone.
+async fn hint(
+    session: &mut Session,
+    payload: &[u8],
+    request: &FetchRequest<'_>,
+    targets: &[Option<BrokerId>],
+) -> Result<(), Fault> {
+    let zone = session.core.zone.clone();
+    let peeked = session.ask_own(&request.peek(payload, Some(zone.as_str()))).await?;
+    let mut answer = Answer::parse(&peeked, request.version).map_err(wrong)?;
+    let now = Instant::now();
+    for (p, target) in request.partitions.iter().zip(targets) {
+        let Some(target) = *target else { continue };
+        let said = answer.partitions.iter_mut().find(|a| a.topic == p.topic && a.partition == p.partition);
+        let Some(said) = said.filter(|a| a.error == 0 && answer.error == 0) else { continue };
+        *said = said.hint(target);
+        session.core.steering.get_or_insert_default().memory.hinted(p.topic, p.partition, now);
+    }
+    answer.session_id = 0;
+    session.core.gateway.counters.served(Served::Hinted);
+    session.reply(&answer.encode(request.version, correlation_id(payload))).await
+}
+
+/// Fetches from other brokers and answers in the client's version. False if somebody was in trouble, nothing came of
+/// it, and another try is left.
+async fn on_behalf(
+    session: &mut Session,
+    view: &Arc<View>,
+    payload: &[u8],
+    request: &FetchRequest<'_>,
+    legs: &[Leg],
+    last: bool,
+) -> Result<bool, Fault> {
+    let own = session.core.own;
+    let allowed = rights::allowed(session, payload, request).await?;
+    let legs = own_where_refused(legs, own, &allowed);
+    let gateway = session.core.gateway.clone();
+    let _room = gateway.held_answer().await;
+    let min_bytes = request.min_bytes.max(0) as usize;
+    let parse = |leg: &Leg, payload: &'_ [u8]| -> Option<usize> {
+        let answer = Answer::parse(payload, version_of(request, leg, own)).ok()?;
+        let failed = answer.error != 0 || answer.partitions.iter().any(|p| p.error != 0);
+        Some(if failed { min_bytes } else { record_bytes(&answer) })
+    };
+    let payloads = legs::run(session, request, &legs, |payloads| {
+        let sizes = payloads.iter().zip(&legs).filter_map(|(p, leg)| parse(leg, p.as_deref()?));
+        sizes.sum::<usize>() >= min_bytes
+    })
+    .await?;
+    let mut outcomes: Vec<Outcome<'_>> = Vec::with_capacity(legs.len());
+    for (leg, payload) in legs.iter().zip(&payloads) {
+        let version = version_of(request, leg, own);
+        let answer = payload.as_deref().map(|p| Answer::parse(p, version)).transpose().map_err(wrong)?;
+        outcomes.push((leg.broker, &leg.partitions, answer));
+    }
+    let merged = merge(view, own, request, &outcomes);
+    note_troubles(session, view, request, &merged.troubles);
+    let nothing = record_bytes(&merged.answer) == 0 && merged.answer.partitions.iter().all(|p| p.error == 0);
+    if !merged.troubles.is_empty() && nothing {
+        if !last {
+            return Ok(false);
+        }
+        tokio::time::sleep(CALM).await;
+    }
+    count(session, view, &legs);
+    let frame = merged.answer.encode(request.version, correlation_id(payload));
+    session.reply(&frame).await?;
+    Ok(true)
+}
+
+/// Partitions that the client may not read go to its own broker, which says so itself.
+fn own_where_refused(legs: &[Leg], own: BrokerId, allowed: &[bool]) -> Vec<Leg> {
+    let mut out: Vec<Leg> = Vec::new();
+    let mut refused = Vec::new();
+    for leg in legs {
+        let (yes, no): (Vec<_>, Vec<_>) =
+            leg.partitions.iter().partition(|i| leg.broker == own || allowed[**i]);
+        refused.extend(no);
+        if !yes.is_empty() {
+            out.push(Leg { broker: leg.broker, partitions: yes });
+        }
+    }
+    match out.iter_mut().find(|l| l.broker == own) {
+        Some(leg) => leg.partitions.extend(refused),
+        None if !refused.is_empty() => out.push(Leg { broker: own, partitions: refused }),
+        None => {}
+    }
+    out
+}
+
+fn note_troubles(
+    session: &mut Session,
+    view: &View,
+    request: &FetchRequest<'_>,
+    troubles: &[(usize, BrokerId)],
+) {
+    if troubles.is_empty() {
+        return;
+    }
+    session.core.gateway.cluster.nudge();
+    let (now, memory) = (Instant::now(), &mut session.core.steering.get_or_insert_default().memory);
+    for (place, broker) in troubles {
+        let p = &request.partitions[*place];
+        if view.partition(p.topic, p.partition).and_then(|p| p.leader) != Some(*broker) {
+            memory.trouble(p.topic, p.partition, *broker, now);
+        }
+    }
+}
+
+fn count(session: &Session, view: &View, legs: &[Leg]) {
+    let in_zone = legs.iter().all(|l| view.zone_of(l.broker) == Some(&session.core.zone));
+    let served = if in_zone { Served::InZoneOnBehalf } else { Served::CrossZoneOnBehalf };
+    session.core.gateway.counters.served(served);
+}

@@ -1,0 +1,141 @@
+//! Fetches that the gateway makes on a client's behalf: one leg per broker, all under way together.
+
+use std::time::{Duration, Instant};
+
+use kafka::fetch::request::{Ask, FetchRequest, VERSION_FOLLOWERS, encode};
+use kafka::types::BrokerId;
+
+use crate::ledger::Leg as Way;
+use crate::session::Session;
+use crate::session::fault::Fault;
+use crate::steer::plan::Leg;
+use crate::steer::side::{Side, SideError};
+
+/// The longest a fetch on behalf waits for data, whatever the client asked: an empty answer is always right.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Where several brokers are asked, each waits this long at a time, so that data on one is not held up by silence on
+/// another.
+const SLICE: Duration = Duration::from_millis(100);
+/// The most one answer on behalf brings, so that what is held in memory has a bound. One batch always comes whole.
+const BYTES_MAX: i32 = 8 << 20;
+/// What a broker gets on top of the wait it was asked for.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The payloads the legs brought, in their order; `None` where a leg failed.
+pub type Payloads = Vec<Option<Vec<u8>>>;
+
+/// Asks all legs until enough bytes are there or the client's wait is over.
+pub async fn run(
+    session: &mut Session,
+    request: &FetchRequest<'_>,
+    legs: &[Leg],
+    enough: impl Fn(&Payloads) -> bool,
+) -> Result<Payloads, Fault> {
+    let wait = Duration::from_millis(request.max_wait_ms.max(0) as u64).min(WAIT_MAX);
+    let (started, alone) = (Instant::now(), legs.len() == 1);
+    let mut slice = if alone { wait } else { Duration::ZERO };
+    loop {
+        let payloads = round(session, request, legs, slice).await?;
+        let left = wait.saturating_sub(started.elapsed());
+        if alone || left.is_zero() || payloads.iter().any(Option::is_none) || enough(&payloads) {
+            return Ok(payloads);
+        }
+        slice = left.min(SLICE);
+    }
+}
+
+async fn round(
+    session: &mut Session,
+    request: &FetchRequest<'_>,
+    legs: &[Leg],
+    wait: Duration,
+) -> Result<Payloads, Fault> {
+    let mut sides = Vec::new();
+    for leg in legs {
+        sides.push(if leg.broker == session.core.own { None } else { open(session, leg.broker).await });
+    }
+    let frames: Vec<_> = legs.iter().map(|leg| frame(session, request, leg, legs.len(), wait)).collect();
+    let limit = session.core.gateway.frame_max;
+    let mut others = tokio::task::JoinSet::new();
+    for (place, side) in sides.into_iter().enumerate() {
+        let Some(mut side) = side else { continue };
+        let frame = frames[place].clone();
+        others.spawn(async move {
+            let answer = side.ask(&frame, limit, wait + GRACE).await;
+            (place, side, answer)
+        });
+    }
+    let mut payloads: Payloads = vec![None; legs.len()];
+    if let Some(place) = legs.iter().position(|l| l.broker == session.core.own) {
+        let own = session.ask_own(&frames[place][4..]).await?;
+        payloads[place] = Some(own);
+    }
+    while let Some(done) = others.join_next().await {
+        let Ok((place, side, answer)) = done else { continue };
+        payloads[place] = settle(session, side, frames[place].len(), answer);
+    }
+    Ok(payloads)
+}
+
+/// Counts the bytes of a leg and keeps its connection for the next time if it is still sound.
+fn settle(
+    session: &mut Session,
+    side: Side,
+    asked: usize,
+    answer: Result<Vec<u8>, SideError>,
+) -> Option<Vec<u8>> {
+    let gateway = session.core.gateway.clone();
+    let view = gateway.cluster.view();
+    let zone = view.zone_of(side.broker).cloned().unwrap_or_else(|| gateway.unknown_zone.clone());
+    let account = gateway.ledger.account(&session.core.zone, &zone);
+    account.add(Way::GatewayToBroker, kafka::api::FETCH, asked);
+    match answer {
+        Ok(payload) => {
+            account.add(Way::BrokerToGateway, kafka::api::FETCH, payload.len() + 4);
+            session.core.steering.get_or_insert_default().sides.push(side);
+            Some(payload)
+        }
+        Err(e) => {
+            gateway.rejects.side_failed(side.broker, &e);
+            gateway.cluster.nudge();
+            None
+        }
+    }
+}
+
+/// The connection to a broker, an open one if there is one.
+async fn open(session: &mut Session, broker: BrokerId) -> Option<Side> {
+    let sides = &mut session.core.steering.get_or_insert_default().sides;
+    if let Some(at) = sides.iter().position(|s| s.broker == broker) {
+        return Some(sides.swap_remove(at));
+    }
+    let gateway = session.core.gateway.clone();
+    let view = gateway.cluster.view();
+    let b = view.brokers.get(&broker)?;
+    match gateway.open_as_ourselves(&b.host, b.port).await {
+        Ok(stream) => Some(Side::new(broker, stream)),
+        Err(e) => {
+            gateway.rejects.side_failed(broker, &e);
+            gateway.suspect(broker);
+            None
+        }
+    }
+}
+
+/// The version a leg is asked in: the client's, unless a follower needs a newer one.
+pub fn version_of(request: &FetchRequest<'_>, leg: &Leg, own: BrokerId) -> i16 {
+    if leg.broker == own { request.version } else { request.version.max(VERSION_FOLLOWERS) }
+}
+
+fn frame(session: &Session, request: &FetchRequest<'_>, leg: &Leg, legs: usize, wait: Duration) -> Vec<u8> {
+    let ask = Ask {
+        version: version_of(request, leg, session.core.own),
+        correlation_id: 0,
+        max_wait_ms: wait.as_millis() as i32,
+        min_bytes: request.min_bytes,
+        max_bytes: request.max_bytes.min(BYTES_MAX) / legs as i32,
+        isolation_level: request.isolation_level,
+    };
+    let partitions: Vec<_> = leg.partitions.iter().map(|i| &request.partitions[*i]).collect();
+    encode(ask, "tidegate", &partitions)
+}

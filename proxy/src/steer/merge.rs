@@ -1,0 +1,70 @@
+//! Puts the answers of several legs together. Pure.
+
+use kafka::fetch::answer::{Answer, NO_BROKER, PartitionAnswer};
+use kafka::fetch::request::FetchRequest;
+use kafka::types::BrokerId;
+
+use crate::steer::is_follower_trouble;
+use crate::view::View;
+
+/// NOT_LEADER_OR_FOLLOWER: from a broker the view says is the leader, it only means that the view is old.
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+
+/// One leg's outcome: the broker, the places of its partitions in the request, and what it answered.
+pub type Outcome<'a> = (BrokerId, &'a [usize], Option<Answer<'a>>);
+
+/// The merged answer, and the partitions whose broker was in trouble (place in the request, broker).
+#[derive(Debug)]
+pub struct Merged<'a> {
+    /// What the client gets.
+    pub answer: Answer<'a>,
+    /// Who could not serve what.
+    pub troubles: Vec<(usize, BrokerId)>,
+}
+
+/// Merges the outcomes into one answer with every partition asked for, in the order asked.
+///
+/// A leg that failed, and a follower's own trouble, leave "nothing new" in place: the client asks again and another
+/// broker is asked then. The leader's errors are the client's to see. Throttle times combine to the longest (KIP-219).
+pub fn merge<'a>(
+    view: &View,
+    own: BrokerId,
+    request: &FetchRequest<'a>,
+    outcomes: &[Outcome<'a>],
+) -> Merged<'a> {
+    let empty = |p: &kafka::fetch::request::FetchPartition<'a>| PartitionAnswer::empty(p.topic, p.partition);
+    let mut partitions: Vec<_> = request.partitions.iter().map(empty).collect();
+    let mut troubles = Vec::new();
+    for (broker, places, answer) in outcomes {
+        for &place in *places {
+            let p = &request.partitions[place];
+            let said = answer
+                .as_ref()
+                .filter(|a| a.error == 0)
+                .and_then(|a| a.partitions.iter().find(|a| a.topic == p.topic && a.partition == p.partition));
+            let leads = view.partition(p.topic, p.partition).and_then(|p| p.leader) == Some(*broker);
+            match said {
+                Some(a) if !hides(a.error, leads, *broker == own) => {
+                    partitions[place] = PartitionAnswer { preferred_read_replica: NO_BROKER, ..a.clone() };
+                }
+                _ => troubles.push((place, *broker)),
+            }
+        }
+    }
+    let throttle_ms = outcomes.iter().filter_map(|(_, _, a)| a.as_ref()).map(|a| a.throttle_ms).max();
+    let answer = Answer { throttle_ms: throttle_ms.unwrap_or(0), error: 0, session_id: 0, partitions };
+    Merged { answer, troubles }
+}
+
+fn hides(error: i16, leads: bool, own: bool) -> bool {
+    match leads {
+        // The client's own broker is asked under the client's own name: what it says as the leader stands.
+        true => error == NOT_LEADER_OR_FOLLOWER && !own,
+        false => is_follower_trouble(error),
+    }
+}
+
+/// Bytes of records in an answer.
+pub fn record_bytes(answer: &Answer<'_>) -> usize {
+    answer.partitions.iter().map(|p| p.records.len()).sum()
+}

@@ -1,0 +1,164 @@
+//! Zone steering of reads: every consumer reads from the in-sync replica in its own zone.
+//!
+//! [`plan`] decides, [`exec`] does, [`merge`] combines. Most fetches are planned `Forward` and never leave the relay.
+//! Rules and what they rest on: docs/steering.md.
+
+pub mod exec;
+pub mod legs;
+pub mod memory;
+pub mod merge;
+pub mod plan;
+pub mod rights;
+pub mod side;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use config::Reads;
+use kafka::fetch::request::{FetchRequest, Session, TopicRef};
+use kafka::fetch::walk::{PartitionHead, Policy};
+use kafka::types::BrokerId;
+
+use crate::metrics::Served;
+use crate::session::core::Core;
+use crate::steer::memory::Memory;
+use crate::steer::plan::{Facts, Plan, plan};
+use crate::steer::side::Side;
+use crate::view::View;
+
+/// What steering keeps for a connection.
+#[derive(Debug, Default)]
+pub struct Steering {
+    /// What it has seen.
+    pub memory: Memory,
+    /// Connections of the gateway's own, for fetches on this client's behalf.
+    pub sides: Vec<Side>,
+    /// Whether the broker at the other end serves this client as a follower, so that its trouble is ours to hide.
+    pub follows: bool,
+}
+
+impl Steering {
+    /// See [`Memory::never_continues`].
+    pub fn never_continues(&self) -> bool {
+        self.memory.never_continues()
+    }
+}
+
+/// Errors that are a follower's own trouble: the leader may well serve the partition.
+/// OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, REPLICA_NOT_AVAILABLE,
+/// KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, OFFSET_NOT_AVAILABLE, UNKNOWN_TOPIC_ID.
+const FOLLOWER_TROUBLE: [i16; 9] = [1, 3, 6, 9, 56, 74, 75, 78, 100];
+
+/// Whether an error is a follower's own trouble.
+pub fn is_follower_trouble(error: i16) -> bool {
+    FOLLOWER_TROUBLE.contains(&error)
+}
+
+/// The facts for a plan of this session.
+pub fn facts<'a>(core: &'a Core, view: &'a View, memory: &'a Memory, learned: bool) -> Facts<'a> {
+    Facts {
+        view,
+        zone: &core.zone,
+        own: core.own,
+        stand_in: core.is_stand_in(),
+        memory,
+        now: Instant::now(),
+        learned,
+    }
+}
+
+/// Whether a Fetch goes on to the broker as it is; otherwise [`exec`] answers it.
+pub fn forwards(core: &mut Core, request: &FetchRequest<'_>) -> bool {
+    if !request.is_consumer() {
+        return true;
+    }
+    let view = core.gateway.cluster.view();
+    if core.gateway.zones.reads == Reads::AsIs {
+        served_by_own(core, &view, false);
+        return true;
+    }
+    let steering = core.steering.get_or_insert_default();
+    if request.session == Session::Continue {
+        steering.memory.session_continued();
+    }
+    let memory = std::mem::take(&mut steering.memory);
+    let forward = plan(&facts(core, &view, &memory, false), request) == Plan::Forward;
+    core.steering.get_or_insert_default().memory = memory;
+    if forward {
+        note_forward(core, &view, request);
+    }
+    forward
+}
+
+/// Notes a Fetch that goes on to the broker: its session, and whether the broker serves it as a follower.
+pub fn note_forward(core: &mut Core, view: &Arc<View>, request: &FetchRequest<'_>) {
+    let follows = request.partitions.iter().any(|p| {
+        let leader = view.partition(p.topic, p.partition).and_then(|p| p.leader);
+        leader.is_some_and(|l| l != core.own)
+    });
+    let steering = core.steering.get_or_insert_default();
+    if request.session != Session::Continue {
+        steering.follows = follows;
+    }
+    if request.session == Session::Open {
+        steering.memory.session_opened(view.generation);
+    }
+    let follows = steering.follows;
+    served_by_own(core, view, follows);
+}
+
+fn served_by_own(core: &Core, view: &View, follows: bool) {
+    let in_zone = view.zone_of(core.own) == Some(&core.zone);
+    core.gateway.counters.served(match (in_zone, follows) {
+        (true, true) => Served::InZoneFollower,
+        (true, false) => Served::InZoneLeader,
+        (false, _) if core.gateway.zones.reads == Reads::AsIs => Served::CrossZoneAsIs,
+        (false, _) => Served::CrossZoneNoReplica,
+    });
+}
+
+/// Looks at a relayed Fetch answer as it passes.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    core: &'a mut Core,
+}
+
+impl<'a> Judge<'a> {
+    /// The judge for this session.
+    pub fn of(core: &'a mut Core) -> Self {
+        Self { core }
+    }
+
+    fn leads_elsewhere(&self, topic: TopicRef<'_>, head: PartitionHead) -> bool {
+        let view = self.core.gateway.cluster.view();
+        let leader = view.partition(topic, head.partition).and_then(|p| p.leader);
+        leader.is_some_and(|l: BrokerId| l != self.core.own)
+    }
+}
+
+impl Policy for Judge<'_> {
+    fn session(&mut self, session_id: i32) -> i32 {
+        if let Some(s) = self.core.steering.as_mut().filter(|_| session_id != 0) {
+            s.memory.session_granted();
+        }
+        session_id
+    }
+
+    /// A follower's trouble never reaches a client (clients.md section 6, rule 1): it sees "nothing new", asks again, and
+    /// is then served from the leader.
+    fn partition(&mut self, topic: TopicRef<'_>, head: PartitionHead) -> i16 {
+        if !is_follower_trouble(head.error)
+            || self.core.steering.is_none()
+            || !self.leads_elsewhere(topic, head)
+        {
+            return head.error;
+        }
+        let own = self.core.own;
+        if let Some(s) = self.core.steering.as_mut() {
+            s.memory.trouble(topic, head.partition, own, Instant::now());
+        }
+        self.core.gateway.cluster.nudge();
+        self.core.gateway.counters.hidden(head.error);
+        0
+    }
+}

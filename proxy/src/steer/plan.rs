@@ -1,0 +1,159 @@
+//! Where each partition of a consumer's Fetch is served: decided by the request, one view and what this connection
+//! has seen. Pure.
+
+use std::time::Instant;
+
+use config::Zone;
+use kafka::fetch::request::{FetchPartition, FetchRequest, Session, VERSION_FOLLOWERS};
+use kafka::types::BrokerId;
+
+use crate::steer::memory::Memory;
+use crate::view::View;
+use crate::view::interest::TopicKey;
+
+/// What happens to a Fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// It goes on to the broker at the other end of this connection.
+    Forward,
+    /// These topics are not in the view yet: learn them and plan again.
+    Learn(Vec<TopicKey>),
+    /// The session (KIP-227) hides partitions that are to be served elsewhere: an empty answer without a session
+    /// makes the client list them all.
+    Flush,
+    /// The leader, which is at the other end, is asked for next to nothing; then the client is pointed to these
+    /// replicas, one entry per partition asked for.
+    Hint(Vec<Option<BrokerId>>),
+    /// The gateway fetches itself: from each of these brokers the partitions at these places in the request.
+    Legs(Vec<Leg>),
+}
+
+/// A fetch of the gateway's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// From whom.
+    pub broker: BrokerId,
+    /// Which of the partitions asked for.
+    pub partitions: Vec<usize>,
+}
+
+/// What a plan is made from.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The cluster.
+    pub view: &'a View,
+    /// The client's zone.
+    pub zone: &'a Zone,
+    /// The broker at the other end.
+    pub own: BrokerId,
+    /// Whether that broker stands in for another.
+    pub stand_in: bool,
+    /// What this connection has seen.
+    pub memory: &'a Memory,
+    /// Now.
+    pub now: Instant,
+    /// Whether topics that the view lacks have been looked for already.
+    pub learned: bool,
+}
+
+/// Where one partition is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// At the other end of this connection.
+    Own,
+    /// By an in-sync replica in the client's zone; the leader is at the other end.
+    Follow(BrokerId),
+    /// By another broker.
+    Elsewhere(BrokerId),
+}
+
+/// Makes the plan for a consumer's Fetch.
+pub fn plan(facts: &Facts<'_>, request: &FetchRequest<'_>) -> Plan {
+    if !facts.learned {
+        let unknown = unknown_topics(facts.view, request);
+        if !unknown.is_empty() {
+            return Plan::Learn(unknown);
+        }
+    }
+    let routes: Vec<_> = request.partitions.iter().map(|p| route(facts, request.version, p)).collect();
+    let all_own = routes.iter().all(|r| *r == Route::Own);
+    if request.session == Session::Continue {
+        return if all_own && !session_hides_something(facts) { Plan::Forward } else { Plan::Flush };
+    }
+    if all_own {
+        return Plan::Forward;
+    }
+    let hints: Vec<_> =
+        routes.iter().zip(&request.partitions).map(|(r, p)| hint(facts, request, *r, p)).collect();
+    if hints.iter().any(Option::is_some) {
+        return Plan::Hint(hints);
+    }
+    Plan::Legs(legs(facts.own, &routes))
+}
+
+fn unknown_topics(view: &View, request: &FetchRequest<'_>) -> Vec<TopicKey> {
+    let mut unknown: Vec<_> = request.partitions.iter().map(|p| p.topic).collect();
+    unknown.dedup();
+    unknown.retain(|t| view.topic(*t).is_none());
+    unknown.into_iter().map(TopicKey::from).collect()
+}
+
+/// A session's partitions are not listed in its later fetches. Something among them may be due elsewhere if a
+/// follower was in trouble, or if the cluster has changed since the session was opened on a broker out of zone.
+fn session_hides_something(facts: &Facts<'_>) -> bool {
+    let out_of_zone = facts.stand_in || facts.view.zone_of(facts.own) != Some(facts.zone);
+    facts.memory.has_trouble(facts.now)
+        || (out_of_zone && facts.memory.session_is_stale(facts.view.generation, facts.now))
+}
+
+fn route(facts: &Facts<'_>, version: i16, p: &FetchPartition<'_>) -> Route {
+    let Some(known) = facts.view.partition(p.topic, p.partition) else { return Route::Own };
+    let Some(leader) = known.leader else { return Route::Own };
+    let troubled =
+        |id: BrokerId| id != leader && facts.memory.is_troubled(p.topic, p.partition, id, facts.now);
+    let serves = |id: &BrokerId| facts.view.is_live(*id) && !troubled(*id);
+    let in_zone = |id: &BrokerId| facts.view.zone_of(*id) == Some(facts.zone);
+    let near: Vec<_> = known.isr.iter().copied().filter(serves).filter(in_zone).collect();
+    // A broker answers consumers as a follower from v11 on (KIP-392); below, only as the leader.
+    let own_can = facts.own == leader || version >= VERSION_FOLLOWERS;
+    if near.contains(&facts.own) && own_can {
+        return Route::Own;
+    }
+    let others: Vec<_> = near.into_iter().filter(|id| *id != facts.own).collect();
+    if !others.is_empty() {
+        let pick = others[p.partition.0.unsigned_abs() as usize % others.len()];
+        return if facts.own == leader { Route::Follow(pick) } else { Route::Elsewhere(pick) };
+    }
+    let own_serves = facts.own == leader || (own_can && known.isr.contains(&facts.own) && serves(&facts.own));
+    if own_serves { Route::Own } else { Route::Elsewhere(leader) }
+}
+
+/// At most one hint per connection and partition in a while: a client that comes back sooner did not follow, and is
+/// served on behalf (clients.md section 6, rule 3).
+fn hint(
+    facts: &Facts<'_>,
+    request: &FetchRequest<'_>,
+    route: Route,
+    p: &FetchPartition<'_>,
+) -> Option<BrokerId> {
+    let Route::Follow(replica) = route else { return None };
+    let may = request.version >= VERSION_FOLLOWERS
+        && !facts.stand_in
+        && facts.memory.may_hint(p.topic, p.partition, facts.now);
+    may.then_some(replica)
+}
+
+fn legs(own: BrokerId, routes: &[Route]) -> Vec<Leg> {
+    let mut legs: Vec<Leg> = Vec::new();
+    for (i, route) in routes.iter().enumerate() {
+        let broker = match route {
+            Route::Own => own,
+            Route::Follow(id) | Route::Elsewhere(id) => *id,
+        };
+        match legs.iter_mut().find(|l| l.broker == broker) {
+            Some(leg) => leg.partitions.push(i),
+            None => legs.push(Leg { broker, partitions: vec![i] }),
+        }
+    }
+    legs
+}

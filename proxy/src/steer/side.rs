@@ -1,0 +1,80 @@
+//! A connection of the gateway's own to another broker, opened for one client and used for its fetches only.
+
+use std::time::Duration;
+
+use kafka::client::Stream;
+use kafka::types::BrokerId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::buffer::LARGE;
+
+/// Why a fetch on a client's behalf failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SideError {
+    /// The broker could not be reached, or refused our principal.
+    #[error("{0}")]
+    Open(String),
+    /// The connection broke.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The broker did not answer in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// An answer of impossible length, or to another request.
+    #[error("answer out of order or of impossible length")]
+    Answer,
+}
+
+/// The connection.
+#[derive(Debug)]
+pub struct Side {
+    /// Whom it reaches.
+    pub broker: BrokerId,
+    stream: Stream,
+}
+
+impl Side {
+    /// Wraps an open connection.
+    pub fn new(broker: BrokerId, stream: Stream) -> Self {
+        Self { broker, stream }
+    }
+
+    /// Sends a frame (prefix included) and returns the answer's payload.
+    pub async fn ask(&mut self, frame: &[u8], limit: usize, wait: Duration) -> Result<Vec<u8>, SideError> {
+        ask(&mut self.stream, frame, limit, wait).await
+    }
+}
+
+/// Sends a request frame (prefix included) over a connection on which nothing is under way, and returns the answer's
+/// payload, whose correlation id must be the request's.
+pub async fn ask(
+    stream: &mut Stream,
+    frame: &[u8],
+    limit: usize,
+    wait: Duration,
+) -> Result<Vec<u8>, SideError> {
+    let asked = async {
+        stream.write_all(frame).await?;
+        stream.flush().await?;
+        let payload = read_frame(stream, limit).await?;
+        match payload.get(..4) == frame.get(8..12) {
+            true => Ok(payload),
+            false => Err(SideError::Answer),
+        }
+    };
+    tokio::time::timeout(wait, asked).await.map_err(|_| SideError::Timeout(wait))?
+}
+
+/// Reads a frame's payload. Room is made as bytes arrive, not as the length announces them.
+async fn read_frame(stream: &mut Stream, limit: usize) -> Result<Vec<u8>, SideError> {
+    let len = stream.read_i32().await?;
+    let len = usize::try_from(len).ok().filter(|n| (4..=limit).contains(n)).ok_or(SideError::Answer)?;
+    let mut payload = Vec::with_capacity(len.min(LARGE));
+    let mut body = stream.take(len as u64);
+    body.read_to_end(&mut payload).await?;
+    if payload.len() == len {
+        Ok(payload)
+    } else {
+        Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into())
+    }
+}

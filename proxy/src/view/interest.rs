@@ -1,0 +1,74 @@
+//! Which topics the view must know: those that clients fetch. Not the whole cluster, which may be huge.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use kafka::fetch::request::TopicRef;
+use kafka::types::TopicId;
+
+/// A topic's name or id, owned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TopicKey {
+    /// Its name.
+    Name(Arc<str>),
+    /// Its id.
+    Id(TopicId),
+}
+
+impl From<TopicRef<'_>> for TopicKey {
+    fn from(topic: TopicRef<'_>) -> Self {
+        match topic {
+            TopicRef::Name(name) => Self::Name(name.into()),
+            TopicRef::Id(id) => Self::Id(id),
+        }
+    }
+}
+
+impl TopicKey {
+    /// The same, borrowed.
+    pub fn as_ref(&self) -> TopicRef<'_> {
+        match self {
+            Self::Name(name) => TopicRef::Name(name),
+            Self::Id(id) => TopicRef::Id(*id),
+        }
+    }
+}
+
+/// At most this many topics are watched; fetches of others are relayed unsteered.
+pub const TOPICS_MAX: usize = 50_000;
+/// A topic that the cluster doesn't have is forgotten after this long, so that a wrong name costs nothing for ever.
+const FORGET_MISSING_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// The watched topics and when each was first asked for.
+#[derive(Debug, Default)]
+pub struct Interest(DashMap<TopicKey, Instant>);
+
+impl Interest {
+    /// Notes that a topic is being fetched. False if there are too many topics to watch this one too.
+    pub fn note(&self, topic: TopicRef<'_>) -> bool {
+        let key = TopicKey::from(topic);
+        if self.0.len() >= TOPICS_MAX && !self.0.contains_key(&key) {
+            return false;
+        }
+        self.0.entry(key).or_insert_with(Instant::now);
+        true
+    }
+
+    /// The topics to watch now.
+    pub fn current(&self) -> (Vec<String>, Vec<TopicId>) {
+        let (mut names, mut ids) = (Vec::new(), Vec::new());
+        for entry in &self.0 {
+            match entry.key() {
+                TopicKey::Name(name) => names.push(name.to_string()),
+                TopicKey::Id(id) => ids.push(*id),
+            }
+        }
+        (names, ids)
+    }
+
+    /// Forgets topics for which `missing` holds and that were noted a while ago.
+    pub fn forget(&self, missing: impl Fn(&TopicKey) -> bool) {
+        self.0.retain(|key, noted| noted.elapsed() < FORGET_MISSING_AFTER || !missing(key));
+    }
+}

@@ -1,0 +1,118 @@
+//! What the gateway knows of the cluster: one immutable snapshot, replaced as a whole.
+//!
+//! A request loads one [`View`] and decides by it alone. Only [`watch`] makes views.
+
+pub mod health;
+pub mod interest;
+pub mod signals;
+pub mod watch;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use config::Zone;
+use kafka::fetch::request::TopicRef;
+use kafka::types::{BrokerId, Partition, TopicId};
+
+/// How a broker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrokerState {
+    /// In the cluster's metadata and answering.
+    Live,
+    /// In the cluster's metadata, but our pings go unanswered.
+    Suspect,
+    /// Gone from the cluster's metadata; clients are still shown an endpoint for it.
+    Absent,
+}
+
+/// A broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerView {
+    /// Where it listens.
+    pub host: Arc<str>,
+    /// Where it listens.
+    pub port: u16,
+    /// Its rack as the cluster says it.
+    pub rack: Option<String>,
+    /// Its zone: the file's map of brokers, or else its rack.
+    pub zone: Zone,
+    /// How it stands.
+    pub state: BrokerState,
+}
+
+/// A partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionView {
+    /// Its leader, if it has one.
+    pub leader: Option<BrokerId>,
+    /// Its in-sync replicas.
+    pub isr: Box<[BrokerId]>,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id; zero on clusters without topic ids.
+    pub id: TopicId,
+    /// Its partitions by index. Empty when the cluster doesn't have, or doesn't show us, the topic.
+    pub partitions: BTreeMap<Partition, PartitionView>,
+}
+
+/// The snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Grows when anything below changes. 0 until the cluster has answered once.
+    pub generation: u64,
+    /// The cluster's id.
+    pub cluster_id: Option<String>,
+    /// All brokers, absent ones included.
+    pub brokers: BTreeMap<BrokerId, BrokerView>,
+    /// Topics that clients fetch, by name.
+    pub topics: HashMap<Arc<str>, Arc<TopicView>>,
+    /// The same by id.
+    pub topics_by_id: HashMap<TopicId, Arc<TopicView>>,
+}
+
+impl View {
+    /// Whether the cluster has answered yet.
+    pub fn is_ready(&self) -> bool {
+        self.generation > 0
+    }
+
+    /// The topic, if it is known (even if known to be missing).
+    pub fn topic(&self, topic: TopicRef<'_>) -> Option<&TopicView> {
+        match topic {
+            TopicRef::Name(name) => self.topics.get(name).map(Arc::as_ref),
+            TopicRef::Id(id) => self.topics_by_id.get(&id).map(Arc::as_ref),
+        }
+    }
+
+    /// The partition, if it is known.
+    pub fn partition(&self, topic: TopicRef<'_>, partition: Partition) -> Option<&PartitionView> {
+        self.topic(topic)?.partitions.get(&partition)
+    }
+
+    /// Whether the broker is in the cluster and answers.
+    pub fn is_live(&self, id: BrokerId) -> bool {
+        self.brokers.get(&id).is_some_and(|b| b.state == BrokerState::Live)
+    }
+
+    /// The broker's zone, if the broker is known.
+    pub fn zone_of(&self, id: BrokerId) -> Option<&Zone> {
+        self.brokers.get(&id).map(|b| &b.zone)
+    }
+
+    /// Live brokers, those of `zone` first.
+    pub fn live_near(&self, zone: &Zone) -> Vec<BrokerId> {
+        let live = |near: bool| {
+            self.brokers
+                .iter()
+                .filter(move |(_, b)| b.state == BrokerState::Live && (b.zone == *zone) == near)
+                .map(|(id, _)| *id)
+        };
+        live(true).chain(live(false)).collect()
+    }
+}

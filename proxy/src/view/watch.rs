@@ -1,0 +1,342 @@
+//! The one task that asks the cluster what it looks like and publishes [`View`]s.
+//!
+//! It asks every few seconds, and at once when somebody met an answer that the view does not explain. Only brokers
+//! and the topics that clients fetch are asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use config::Zone;
+use kafka::client::metadata::{self, Cluster, MetadataError, Topic, Topics};
+use kafka::client::{Bootstrap, Connection, NoBroker};
+use kafka::types::{BrokerId, TopicId};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::view::interest::{Interest, TopicKey};
+use crate::view::signals::Switchboard;
+use crate::view::{BrokerState, BrokerView, PartitionView, TopicView, View};
+
+/// How often the cluster is asked when nothing urges: the longest a moved leader or a shrunk ISR goes unseen.
+const REFRESH_EVERY: Duration = Duration::from_secs(3);
+/// A refresh may take at most one part in this many of the gateway's time: large clusters are asked less often.
+const REFRESH_SHARE: u32 = 20;
+/// The soonest a nudge can follow the last refresh.
+const NUDGE_AFTER: Duration = Duration::from_millis(100);
+/// How long a broker that left keeps its endpoint (longer than any client's lease on a follower: 30 min in franz-go).
+const KEEP_ABSENT: Duration = Duration::from_secs(35 * 60);
+/// Pause after a refresh that failed.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// How the view is read, and how its refresh is urged.
+#[derive(Clone, Debug)]
+pub struct ClusterHandle {
+    views: watch::Receiver<Arc<View>>,
+    interest: Arc<Interest>,
+    nudge: Arc<Notify>,
+    /// Wake-up calls by broker.
+    pub signals: Arc<Switchboard>,
+}
+
+impl ClusterHandle {
+    /// The newest view.
+    pub fn view(&self) -> Arc<View> {
+        self.views.borrow().clone()
+    }
+
+    /// Asks for a refresh soon.
+    pub fn nudge(&self) {
+        self.nudge.notify_one();
+    }
+
+    /// Waits, `wait` at most, for the first view; `None` if it has not come by then.
+    pub async fn ready(&self, wait: Duration) -> Option<Arc<View>> {
+        self.wait_for(wait, View::is_ready).await
+    }
+
+    /// Waits, `wait` at most, until the view knows these topics, and returns the newest view either way.
+    pub async fn learn(&self, topics: &[TopicKey], wait: Duration) -> Arc<View> {
+        let noted = topics.iter().filter(|t| self.interest.note(t.as_ref())).count();
+        if noted < topics.len() {
+            return self.view();
+        }
+        self.nudge();
+        let known = |view: &View| topics.iter().all(|t| view.topic(t.as_ref()).is_some());
+        self.wait_for(wait, known).await.unwrap_or_else(|| self.view())
+    }
+
+    /// Waits, `wait` at most, until the view knows this broker, and returns the newest view either way.
+    pub async fn find(&self, id: BrokerId, wait: Duration) -> Arc<View> {
+        self.nudge();
+        self.wait_for(wait, |view| view.brokers.contains_key(&id)).await.unwrap_or_else(|| self.view())
+    }
+
+    async fn wait_for(&self, wait: Duration, holds: impl Fn(&View) -> bool) -> Option<Arc<View>> {
+        let mut views = self.views.clone();
+        let view = tokio::time::timeout(wait, views.wait_for(|v| holds(v))).await.ok()?.ok()?;
+        Some(view.clone())
+    }
+}
+
+/// What [`Watcher`] needs to know.
+#[derive(Debug)]
+pub struct Source {
+    /// Brokers to ask before any is known.
+    pub bootstrap: Bootstrap,
+    /// Zones of brokers whose rack is not to be used.
+    pub zones: BTreeMap<BrokerId, Zone>,
+    /// The zone of a broker without rack and without an entry above.
+    pub unknown_zone: Zone,
+}
+
+/// Why there is no new view.
+#[derive(Debug, thiserror::Error)]
+enum RefreshError {
+    /// Nobody answers.
+    #[error(transparent)]
+    NoBroker(#[from] NoBroker),
+    /// Somebody answers, but not this.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// The task's state.
+#[derive(Debug)]
+pub struct Watcher {
+    source: Source,
+    views: watch::Sender<Arc<View>>,
+    handle: ClusterHandle,
+    suspects: BTreeMap<BrokerId, bool>,
+    absent_since: BTreeMap<BrokerId, Instant>,
+    health: mpsc::Receiver<(BrokerId, bool)>,
+    connection: Option<Connection>,
+}
+
+impl Watcher {
+    /// A watcher and the handle to its views. `health` says (broker, whether it is suspect).
+    pub fn new(source: Source, health: mpsc::Receiver<(BrokerId, bool)>) -> (Self, ClusterHandle) {
+        let (views, receiver) = watch::channel(Arc::new(View::default()));
+        let handle = ClusterHandle {
+            views: receiver,
+            interest: Arc::default(),
+            nudge: Arc::default(),
+            signals: Arc::default(),
+        };
+        let watcher = Self {
+            source,
+            views,
+            handle: handle.clone(),
+            suspects: BTreeMap::new(),
+            absent_since: BTreeMap::new(),
+            health,
+            connection: None,
+        };
+        (watcher, handle)
+    }
+
+    /// Runs until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut failures = 0u32;
+        loop {
+            let started = Instant::now();
+            let pause = match self.refresh().await {
+                Ok(()) => {
+                    failures = 0;
+                    REFRESH_EVERY.max(started.elapsed() * REFRESH_SHARE)
+                }
+                Err(e) => {
+                    failures += 1;
+                    if failures.is_power_of_two() {
+                        warn!(failures, error = %e, "cannot read the cluster's metadata");
+                    }
+                    RETRY_AFTER
+                }
+            };
+            if self.pause(started, pause, &stop).await.is_break() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the next refresh to be due, taking news of brokers' health meanwhile.
+    async fn pause(
+        &mut self,
+        started: Instant,
+        pause: Duration,
+        stop: &CancellationToken,
+    ) -> std::ops::ControlFlow<()> {
+        let due = tokio::time::sleep(pause);
+        tokio::pin!(due);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return std::ops::ControlFlow::Break(()),
+                Some((id, suspect)) = self.health.recv() => self.heard(id, suspect),
+                () = self.handle.nudge.notified() => {
+                    tokio::time::sleep(NUDGE_AFTER.saturating_sub(started.elapsed())).await;
+                    return std::ops::ControlFlow::Continue(());
+                }
+                () = &mut due => return std::ops::ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    fn heard(&mut self, id: BrokerId, suspect: bool) {
+        self.suspects.insert(id, suspect);
+        let mut next = View::clone(&self.views.borrow());
+        if let Some(b) = next.brokers.get_mut(&id).filter(|b| b.state != BrokerState::Absent) {
+            b.state = if suspect { BrokerState::Suspect } else { BrokerState::Live };
+        }
+        self.publish(next);
+    }
+
+    async fn refresh(&mut self) -> Result<(), RefreshError> {
+        let (names, ids) = self.handle.interest.current();
+        let cluster = match self.ask(&names, &ids).await {
+            Ok(cluster) => cluster,
+            Err(e) => {
+                self.connection = None;
+                return Err(e);
+            }
+        };
+        let next = self.next_view(&cluster, &names, &ids);
+        self.handle.interest.forget(|key| next.topic(key.as_ref()).is_none_or(|t| t.partitions.is_empty()));
+        self.publish(next);
+        Ok(())
+    }
+
+    async fn ask(&mut self, names: &[String], ids: &[TopicId]) -> Result<Cluster, RefreshError> {
+        let connection = match &mut self.connection {
+            Some(c) => c,
+            none => {
+                let known = live_addresses(&self.views.borrow());
+                none.insert(self.source.bootstrap.any(&known).await?)
+            }
+        };
+        let mut cluster = metadata::fetch(connection, Topics::Names(names)).await?;
+        if !ids.is_empty() {
+            cluster.topics.extend(metadata::fetch(connection, Topics::Ids(ids)).await?.topics);
+        }
+        Ok(cluster)
+    }
+
+    fn next_view(&mut self, cluster: &Cluster, names: &[String], ids: &[TopicId]) -> View {
+        let mut next =
+            View { cluster_id: cluster.id.clone(), brokers: self.brokers(cluster), ..View::default() };
+        for name in names {
+            let missing = || TopicView {
+                name: name.as_str().into(),
+                id: TopicId::default(),
+                partitions: BTreeMap::new(),
+            };
+            next.topics.insert(name.as_str().into(), Arc::new(missing()));
+        }
+        for id in ids {
+            let missing = TopicView { name: "".into(), id: *id, partitions: BTreeMap::new() };
+            next.topics_by_id.insert(*id, Arc::new(missing));
+        }
+        for topic in cluster.topics.iter().filter(|t| !t.partitions.is_empty()) {
+            let view = Arc::new(topic_view(topic));
+            if names.iter().any(|n| **n == *view.name) || ids.is_empty() {
+                next.topics.insert(view.name.clone(), view.clone());
+            }
+            if !view.id.is_zero() {
+                next.topics_by_id.insert(view.id, view);
+            }
+        }
+        next
+    }
+
+    fn brokers(&mut self, cluster: &Cluster) -> BTreeMap<BrokerId, BrokerView> {
+        let mut out = BTreeMap::new();
+        for b in &cluster.brokers {
+            let rack_zone = || b.rack.as_deref().and_then(Zone::new);
+            let zone = self.source.zones.get(&b.id).cloned().or_else(rack_zone);
+            let suspect = self.suspects.get(&b.id).copied().unwrap_or(false);
+            let view = BrokerView {
+                host: b.host.as_str().into(),
+                port: b.port,
+                rack: b.rack.clone(),
+                zone: zone.unwrap_or_else(|| self.source.unknown_zone.clone()),
+                state: if suspect { BrokerState::Suspect } else { BrokerState::Live },
+            };
+            self.absent_since.remove(&b.id);
+            out.insert(b.id, view);
+        }
+        self.keep_absent(&mut out);
+        out
+    }
+
+    /// Brokers that left stay in the view for a while: clients pinned to them must find a living endpoint.
+    fn keep_absent(&mut self, out: &mut BTreeMap<BrokerId, BrokerView>) {
+        let before = self.views.borrow().clone();
+        for (id, b) in before.brokers.iter().filter(|(id, _)| !out.contains_key(id)).collect::<Vec<_>>() {
+            let since = *self.absent_since.entry(*id).or_insert_with(Instant::now);
+            if since.elapsed() < KEEP_ABSENT {
+                out.insert(*id, BrokerView { state: BrokerState::Absent, ..b.clone() });
+            } else {
+                self.absent_since.remove(id);
+            }
+        }
+    }
+
+    /// Publishes the view if it differs, then wakes sessions whose broker went or came.
+    fn publish(&mut self, mut next: View) {
+        let before = self.views.borrow().clone();
+        if before.is_ready() && same(&before, &next) {
+            return;
+        }
+        next.generation = before.generation + 1;
+        let (next, before_brokers) = (Arc::new(next), &before.brokers);
+        self.views.send_replace(next.clone());
+        for (id, b) in &next.brokers {
+            let was = before_brokers.get(id).map(|b| b.state);
+            if was == Some(b.state) {
+                continue;
+            }
+            info!(broker = id.0, zone = %b.zone, state = ?b.state, "broker");
+            let signals = self.handle.signals.of(*id);
+            match b.state {
+                BrokerState::Live => signals.up.notify_waiters(),
+                BrokerState::Suspect | BrokerState::Absent => signals.down.notify_waiters(),
+            }
+        }
+    }
+}
+
+fn live_addresses(view: &View) -> Vec<(String, u16)> {
+    let live = view.brokers.values().filter(|b| b.state == BrokerState::Live);
+    live.map(|b| (b.host.to_string(), b.port)).collect()
+}
+
+fn same(a: &View, b: &View) -> bool {
+    a.cluster_id == b.cluster_id
+        && a.brokers == b.brokers
+        && a.topics == b.topics
+        && a.topics_by_id == b.topics_by_id
+}
+
+fn topic_view(topic: &Topic) -> TopicView {
+    let partitions = topic.partitions.iter().map(|p| {
+        let leader = (p.leader.0 >= 0).then_some(p.leader);
+        (p.index, PartitionView { leader, isr: p.isr.clone().into_boxed_slice() })
+    });
+    TopicView { name: topic.name.as_str().into(), id: topic.id, partitions: partitions.collect() }
+}
+
+impl View {
+    /// A view made by hand, for tests of what is decided by one.
+    #[cfg(test)]
+    pub fn of(brokers: BTreeMap<BrokerId, BrokerView>, topics: Vec<TopicView>) -> Self {
+        let topics: Vec<_> = topics.into_iter().map(Arc::new).collect();
+        Self {
+            generation: 1,
+            cluster_id: None,
+            brokers,
+            topics: topics.iter().map(|t| (t.name.clone(), t.clone())).collect(),
+            topics_by_id: topics.iter().map(|t| (t.id, t.clone())).collect(),
+        }
+    }
+}
