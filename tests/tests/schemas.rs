@@ -5,11 +5,8 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::fs;
-use std::process::Command;
-
 use kafka::api;
-use serde_json::Value;
+use tidegate_tests::schema::{Field, Kind, Message, Schemas};
 use tidegate_tests::{Dist, Version};
 
 /// Answers with an address that pass as they are, and why.
@@ -21,150 +18,94 @@ const PASSES: [(&str, &str); 5] = [
     ("StreamsGroupDescribe", "names the endpoints of Streams applications, not of brokers"),
 ];
 
-/// The schemas of one kind (`Request`, `Response`) that clients can send to a broker, or its answers.
-struct Schemas {
-    requests: Vec<Value>,
-    responses: Vec<Value>,
-}
-
 fn newest() -> Schemas {
-    let jar = Dist::resolve(Version::NewestBroker).unwrap().jar("kafka-clients-").unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let jar =
-        Command::new("jar").current_dir(&dir).arg("xf").arg(jar).arg("common/message").status().unwrap();
-    assert!(jar.success());
-    let (mut requests, mut responses) = (Vec::new(), Vec::new());
-    for file in tidegate_tests::files::list(&dir.path().join("common/message"), ".json").unwrap() {
-        let text = fs::read_to_string(&file).unwrap();
-        let schema: Value = serde_json::from_str(&without_comments(&text)).unwrap();
-        match schema["type"].as_str() {
-            Some("request") if for_brokers(&schema) => requests.push(schema),
-            Some("response") => responses.push(schema),
-            _ => {}
-        }
-    }
-    let known = |r: &Value| requests.iter().any(|q| q["apiKey"] == r["apiKey"]);
-    responses.retain(known);
-    assert!(requests.len() > 60 && responses.len() == requests.len());
-    Schemas { requests, responses }
+    Schemas::of(&Dist::resolve(Version::NewestBroker).unwrap()).unwrap()
 }
 
-/// Whether a broker's listener answers it; the rest goes between controllers, or is long gone.
-fn for_brokers(request: &Value) -> bool {
-    request["listeners"].as_array().into_iter().flatten().any(|l| l == "broker")
+/// Requests that a broker's listener answers; the rest goes between controllers.
+fn requests(schemas: &Schemas) -> Vec<&Message> {
+    let for_brokers = |m: &&Message| m.listeners.iter().any(|l| l == "broker");
+    let requests: Vec<_> = schemas.all(Kind::Request).filter(for_brokers).collect();
+    assert!(requests.len() > 60, "only {}", requests.len());
+    requests
 }
 
-/// Kafka's schemas are JSON with `//` comments.
-fn without_comments(text: &str) -> String {
-    let strip = |line: &str| {
-        let mut in_string = false;
-        let bytes = line.as_bytes();
-        for (at, byte) in bytes.iter().enumerate() {
-            match byte {
-                b'"' if at == 0 || bytes[at - 1] != b'\\' => in_string = !in_string,
-                b'/' if !in_string && bytes.get(at + 1) == Some(&b'/') => return line[..at].to_owned(),
-                _ => {}
-            }
-        }
-        line.to_owned()
-    };
-    text.lines().map(strip).collect::<Vec<_>>().join("\n")
-}
-
-fn key(schema: &Value) -> i16 {
-    schema["apiKey"].as_i64().unwrap() as i16
-}
-
-fn name(schema: &Value) -> &str {
-    let name = schema["name"].as_str().unwrap();
-    name.strip_suffix("Request").or(name.strip_suffix("Response")).unwrap()
-}
-
-/// The last version of `"3-13"`, `"5"` or `"0+"`; `None` for `"none"`.
-fn last(versions: &Value) -> Option<i16> {
-    versions.as_str().unwrap().rsplit('-').next().unwrap().parse().ok()
-}
-
-/// The first version of `"9+"`, `"3-13"` or `"5"`; `i16::MAX` for `"none"`.
-fn first(versions: &Value) -> i16 {
-    versions.as_str().unwrap().split(['-', '+']).next().unwrap().parse().unwrap_or(i16::MAX)
+/// Their answers.
+fn responses(schemas: &Schemas) -> Vec<&Message> {
+    let answer = |m: &Message| schemas.get(Kind::Response, m.api_key.unwrap()).unwrap();
+    requests(schemas).into_iter().map(answer).collect()
 }
 
 /// The names of all fields, at any depth, that may say where a server is.
-fn addresses(schema: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    let structs = schema["commonStructs"].as_array();
-    for fields in [schema["fields"].as_array(), structs].into_iter().flatten().flatten() {
-        collect_addresses(fields, &mut found);
-    }
-    found
+fn addresses(message: &Message) -> Vec<&str> {
+    let structs = message.common_structs.iter().flat_map(|s| &s.fields);
+    all_fields(message.fields.iter().chain(structs))
+        .map(|f| f.name.as_str())
+        .filter(|n| says_where(n))
+        .collect()
 }
 
-fn collect_addresses(field: &Value, found: &mut Vec<String>) {
-    let name = field["name"].as_str().unwrap();
+fn says_where(name: &str) -> bool {
     let lower = name.to_lowercase();
     // ClientHost says where a group member is: an address of a client.
-    let says_where = ["host", "port", "address", "endpoint", "listener"].iter().any(|w| lower.ends_with(w));
-    if says_where && name != "ClientHost" {
-        found.push(name.to_owned());
-    }
-    field["fields"].as_array().into_iter().flatten().for_each(|f| collect_addresses(f, found));
+    let endings = ["host", "port", "address", "endpoint", "listener"];
+    name != "ClientHost" && endings.iter().any(|end| lower.ends_with(end))
+}
+
+fn all_fields<'a>(fields: impl Iterator<Item = &'a Field> + 'a) -> Box<dyn Iterator<Item = &'a Field> + 'a> {
+    Box::new(fields.flat_map(|f| std::iter::once(f).chain(all_fields(f.fields.iter()))))
 }
 
 #[test]
 fn every_answer_that_says_where_a_broker_is_has_a_patcher() {
+    let schemas = newest();
     let mut with_addresses = 0;
-    for response in newest().responses {
-        let fields = addresses(&response);
-        let passes = PASSES.iter().any(|(n, _)| *n == name(&response));
+    for response in responses(&schemas) {
+        let (name, fields) = (response.api_name(), addresses(response));
+        let passes = PASSES.iter().any(|(n, _)| *n == name);
         if fields.is_empty() || passes {
-            assert_eq!(fields.is_empty(), !passes, "{} is on the list for nothing", name(&response));
+            assert_eq!(fields.is_empty(), !passes, "{name} is on the list for nothing");
             continue;
         }
         with_addresses += 1;
-        let row = api::lookup(key(&response)).unwrap();
-        assert_ne!(row.answer, api::Answer::Pass, "{} tells {fields:?}", name(&response));
-        assert!(row.understood.is_some(), "{} has a patcher but no cap", row.name);
+        let row = api::lookup(response.api_key.unwrap()).unwrap();
+        assert_ne!(row.answer, api::Answer::Pass, "{name} tells {fields:?}");
+        assert!(row.understood.is_some(), "{name} has a patcher but no cap");
     }
     assert_eq!(with_addresses, 7, "Produce, Fetch, ShareFetch, ShareAcknowledge and three lists of brokers");
 }
 
 #[test]
 fn we_understand_exactly_the_versions_that_kafka_has_of_the_apis_we_read() {
-    let requests = newest().requests;
-    let mut compared = 0;
-    for row in api::all() {
-        let (Some(understood), Some(request)) = (row.understood, requests.iter().find(|r| key(r) == row.key))
-        else {
-            continue;
-        };
-        assert_eq!(Some(understood), last(&request["validVersions"]), "{}", row.name);
-        compared += 1;
+    let schemas = newest();
+    let understood =
+        |m: &&Message| api::lookup(m.api_key.unwrap()).is_some_and(|row| row.understood.is_some());
+    let compared: Vec<_> = requests(&schemas).into_iter().filter(understood).collect();
+    for request in &compared {
+        let row = api::lookup(request.api_key.unwrap()).unwrap();
+        assert_eq!(row.understood, request.versions.last(), "{}", row.name);
     }
-    assert!(compared >= 9, "only {compared} compared");
+    assert!(compared.len() >= 9, "only {} compared", compared.len());
 }
 
 #[test]
 fn names_and_header_versions_of_all_apis_are_kafkas() {
-    let Schemas { requests, responses } = newest();
-    for (request, response) in
-        requests.iter().map(|q| (q, responses.iter().find(|r| r["apiKey"] == q["apiKey"])))
-    {
+    let schemas = newest();
+    for (request, response) in requests(&schemas).into_iter().zip(responses(&schemas)) {
         let row =
-            api::lookup(key(request)).unwrap_or_else(|| panic!("{} is not in the table", name(request)));
-        assert_eq!(row.name, name(request));
-        let flexible = first(&request["flexibleVersions"]);
-        assert_eq!(row.flexible_from, flexible, "{}", row.name);
-        assert_eq!(first(&response.unwrap()["flexibleVersions"]), flexible, "{}", row.name);
+            api::lookup(request.api_key.unwrap()).unwrap_or_else(|| panic!("no row for {}", request.name));
+        assert_eq!(row.name, request.api_name());
+        assert_eq!(row.flexible_from, request.flexible.first(), "{}", row.name);
+        assert_eq!(row.flexible_from, response.flexible.first(), "{}", row.name);
     }
 }
 
 #[test]
 fn record_bytes_stand_only_where_the_splitter_lets_them_stream() {
-    let has_records = |s: &&Value| s.to_string().contains("\"type\":\"records\"");
-    let Schemas { requests, responses } = newest();
+    let schemas = newest();
+    let records = |m: &&Message| all_fields(m.fields.iter()).any(|f| f.kind == "records");
     let names =
-        |all: &[Value]| all.iter().filter(has_records).map(|s| name(s).to_owned()).collect::<Vec<_>>();
-    assert_eq!(names(&requests), ["Produce"]);
-    assert_eq!(names(&responses), ["Fetch", "ShareFetch"]);
+        |all: Vec<&Message>| all.iter().filter(|m| records(m)).map(|m| m.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(requests(&schemas)), ["ProduceRequest"]);
+    assert_eq!(names(responses(&schemas)), ["FetchResponse", "ShareFetchResponse"]);
 }
