@@ -9,20 +9,20 @@ use super::{Output, connect};
 
 /// One thing found.
 #[derive(Debug, Serialize)]
-pub struct Finding {
+pub(super) struct Finding {
     /// `error` or `warning`.
-    pub severity: &'static str,
+    pub(super) severity: &'static str,
     /// Where: a path in the file, or what was tried.
-    pub at: String,
+    pub(super) at: String,
     /// The line in the file, where there is one.
-    pub line: Option<u64>,
+    pub(super) line: Option<u64>,
     /// What is wrong.
-    pub reason: String,
+    pub(super) reason: String,
     /// What to do about it.
-    pub remedy: String,
+    pub(super) remedy: String,
 }
 
-pub fn check(path: &Path, reach: bool, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) fn check(path: &Path, reach: bool, output: Output) -> anyhow::Result<ExitCode> {
     let mut findings = Vec::new();
     match config::load(path) {
         Err(errors) => findings.extend(errors.0.into_iter().map(|e| Finding {

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-pub fn schema() -> anyhow::Result<ExitCode> {
+pub(super) fn schema() -> anyhow::Result<ExitCode> {
     super::print(&serde_json::to_string_pretty(&config::schema())?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn example() -> anyhow::Result<ExitCode> {
+pub(super) fn example() -> anyhow::Result<ExitCode> {
     super::print(config::EXAMPLE.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

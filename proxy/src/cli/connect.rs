@@ -14,7 +14,7 @@ fn finding(severity: &'static str, at: &str, reason: String, remedy: &str) -> Fi
 ///
 /// # Errors
 /// A certificate file that can't be used, or no runtime.
-pub fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let dialer = tidegate_proxy::app::dialer(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(look(config, &dialer)))

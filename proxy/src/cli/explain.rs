@@ -7,7 +7,7 @@ use config::{ClientFacts, Listener};
 
 use super::{Output, ZonesCommand};
 
-pub fn explain(what: ZonesCommand) -> anyhow::Result<ExitCode> {
+pub(super) fn explain(what: ZonesCommand) -> anyhow::Result<ExitCode> {
     let ZonesCommand::Explain { client_id, ip, rack, listener, config, output } = what;
     let config = super::load(&config)?;
     let door = door(&config.listeners, listener.as_deref())?;

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-pub fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let config = super::load(path)?;
     log(json);
     for warning in &config.warnings {

@@ -11,7 +11,7 @@ use tidegate_proxy::status::Status;
 
 use super::Output;
 
-pub fn status(admin: &str, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) fn status(admin: &str, output: Output) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = runtime.block_on(get(admin)).with_context(|| {
         format!(
