@@ -86,6 +86,21 @@ fn the_lower_end_of_produce_stays_for_librdkafka() {
 }
 
 #[test]
+fn only_ranges_that_our_cap_empties_are_dropped() {
+    let range =
+        |key, min, max| ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max);
+    let odd = range(api::METADATA, 5, 3); // empty already: the broker's business
+    let ranges = vec![odd.clone(), range(api::SHARE_FETCH, 3, 4), range(95, 7, 9)];
+    let message = ApiVersionsResponse::default().with_api_keys(ranges);
+    for version in 0..=4 {
+        let payload = answer(&mut Draw::new(1), API_VERSIONS, version, &message);
+        let patched = patch(&payload, version).unwrap().unwrap();
+        let found: ApiVersionsResponse = answer_body(&patched, API_VERSIONS, version);
+        assert_eq!(found.api_keys, [odd.clone(), range(95, 7, 9)], "v{version}");
+    }
+}
+
+#[test]
 fn a_refusal_has_the_layout_of_v0_whatever_was_asked() {
     let own = ApiVersion::default().with_api_key(API_VERSIONS).with_max_version(9);
     let message = ApiVersionsResponse::default().with_error_code(35).with_api_keys(vec![own]);
