@@ -16,6 +16,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) base: &'a Path,
     /// An environment variable.
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
+    /// The file that holds the machine's name.
+    pub(crate) host_file: &'a Path,
 }
 
 /// Collects what is wrong and what is unwise.
@@ -109,9 +111,8 @@ impl<'a> Check<'a> {
         self.surroundings.base.join(path)
     }
 
-    /// An environment variable.
-    pub(crate) fn env(&self, name: &str) -> Option<String> {
-        (self.surroundings.env)(name)
+    pub(crate) fn surroundings(&self) -> &Surroundings<'a> {
+        &self.surroundings
     }
 
     /// The warnings, or all mistakes in the order of their lines.

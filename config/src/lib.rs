@@ -70,7 +70,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Config, Errors> {
 /// Everything wrong with it: all mistakes at once, unless it isn't even YAML.
 pub fn parse(text: &str, base_dir: impl AsRef<Path>) -> Result<Config, Errors> {
     let env = |name: &str| std::env::var(name).ok();
-    parse_in(text, Surroundings { base: base_dir.as_ref(), env: &env })
+    parse_in(text, Surroundings { base: base_dir.as_ref(), env: &env, host_file: Path::new("/etc/hostname") })
 }
 
 fn parse_in(text: &str, surroundings: Surroundings<'_>) -> Result<Config, Errors> {

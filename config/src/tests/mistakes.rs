@@ -29,6 +29,7 @@ fn a_value_of_the_wrong_kind_is_refused() {
         (instead("zone: az1", "zone: 1"), "gateway.zone", 1, "`1` is not a text", "\"1\""),
         (instead("zone: az1", "zone: true"), "gateway.zone", 1, "`true` is not a text", "\"true\""),
         (instead("zone: az1", "zone: az1, id: 0.5"), "gateway.id", 1, "`0.5` is not a text", "\"0.5\""),
+        (instead("zone: az1", "zone: az1, id: ' '"), "gateway.id", 1, "is empty", "leave the key out"),
         (instead("[kafka-1:9092]", "[kafka-1:9092, ~]"), "cluster.bootstrap[1]", 2, "is empty", "write a value"),
         ("gateway: {zone: a}\ncluster: {bootstrap: ['k:1']}\nlisteners: x".into(), "listeners", 3, "is a text where a list belongs", "[..]"),
         (with("zones: [a]"), "zones", 7, "is a list where a section", "clients, reads"),
@@ -189,6 +190,9 @@ fn no_damage_to_a_file_can_do_more_than_be_refused() {
 fn a_flood_of_mistakes_is_cut_off() {
     let servers = vec!["x"; 5_000].join(", ");
     assert_eq!(wrong(&instead("kafka-1:9092", &servers)).len(), 1_000);
+    let members = vec!["{}"; 1_001].join(", ");
+    let errors = wrong(&with(&format!("fleet: {{members: [{members}]}}")));
+    assert!(errors.iter().any(|e| e.path == "fleet.members" && e.reason == "is too long"));
     let listeners = "  - {name: x}\n".repeat(1_001);
     assert!(wrong(&with(&listeners)).iter().any(|e| e.path == "listeners" && e.reason == "is too long"));
 }

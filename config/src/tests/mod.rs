@@ -30,7 +30,7 @@ pub(crate) fn parse_at(text: &str, base: &Path) -> Result<Config, Errors> {
         "EMPTY" => Some(String::new()),
         _ => None,
     };
-    parse_in(text, Surroundings { base, env: &env })
+    parse_in(text, Surroundings { base, env: &env, host_file: Path::new("/nonexistent") })
 }
 
 pub(crate) fn parse(text: &str) -> Result<Config, Errors> {

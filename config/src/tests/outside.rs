@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{SMALLEST, instead, parse_at};
-use crate::{Auth, Config, Error, Errors, Secret, Sha, load};
+use crate::check::Surroundings;
+use crate::{Auth, Config, Error, Errors, Secret, Sha, load, parse_in};
 
 const CERT: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
@@ -308,4 +309,24 @@ fn a_file_that_is_missing_or_not_text_is_a_mistake_with_a_remedy() {
         assert!(errors.len() == 1 && errors[0].reason.contains(reason), "{errors:?}");
         assert!(errors[0].remedy.contains("tidegate config example"), "{errors:?}");
     }
+}
+
+#[test]
+fn the_gateways_name_is_the_hosts_by_environment_or_file_or_must_be_written() {
+    let dir = folder();
+    fs::write(dir.path().join("hostname"), "by-file\n").unwrap();
+    let id = |env: Option<&str>, file: &str| {
+        let env = |name: &str| env.filter(|_| name == "HOSTNAME").map(str::to_owned);
+        let surroundings = Surroundings { base: dir.path(), env: &env, host_file: &dir.path().join(file) };
+        parse_in(SMALLEST, surroundings).map(|config| config.gateway.id)
+    };
+    assert_eq!(id(Some("by-env"), "hostname").unwrap(), "by-env");
+    assert_eq!(id(Some(""), "hostname").unwrap(), "by-file");
+    assert_eq!(id(None, "hostname").unwrap(), "by-file");
+    for errors in [id(None, "no").unwrap_err(), id(None, "blank").unwrap_err()] {
+        let shown = errors.to_string();
+        assert_eq!(shown, "line 1: gateway.id: is missing\n    write id: gw-az1-0");
+    }
+    let odd = id(Some("my host"), "no").unwrap_err().to_string();
+    assert!(odd.starts_with("line 1: gateway.id: `my host` is not a gateway id"), "{odd}");
 }

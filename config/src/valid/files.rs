@@ -113,7 +113,7 @@ fn from_file(check: &mut Check<'_>, at: &str, raw: &RawSecret) -> Option<String>
 
 fn from_env(check: &mut Check<'_>, at: &str, raw: &RawSecret) -> Option<String> {
     let name = check.read(at, "env", &raw.env)?;
-    let value = check.env(&name);
+    let value = (check.surroundings().env)(&name);
     if value.is_none() {
         let reason = "the environment variable named here is not set, or is not UTF-8";
         check.wrong(&join(at, "env"), reason, "set it for the gateway's process, or write {file: path}");

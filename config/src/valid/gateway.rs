@@ -1,7 +1,6 @@
 //! `gateway`: who this gateway is.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use super::files::read_text;
 use crate::check::Check;
@@ -55,7 +54,10 @@ pub(crate) fn sound_id(check: &mut Check<'_>, path: &str, id: String) -> Option<
     None
 }
 
+/// By the environment, else by the machine's own file.
 fn host_name(check: &Check<'_>) -> Option<String> {
-    let from_file = || read_text(Path::new("/etc/hostname")).ok().map(|name| name.trim().to_owned());
-    check.env("HOSTNAME").filter(|name| !name.is_empty()).or_else(from_file).filter(|name| !name.is_empty())
+    let surroundings = check.surroundings();
+    let by_env = (surroundings.env)("HOSTNAME").filter(|name| !name.is_empty());
+    let by_file = || read_text(surroundings.host_file).ok().map(|name| name.trim().to_owned());
+    by_env.or_else(by_file).filter(|name| !name.is_empty())
 }
