@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, ensure};
 use tests::ports::Ports;
 use tests::process::Process;
 use tests::wait;
@@ -124,14 +124,11 @@ impl Workshop {
         };
         let addr = (Ipv4Addr::LOCALHOST, upstream.port).into();
         let mut candidate = Candidate { kind, addr, process: process? };
-        wait::until("a first answer", READY_MAX, || {
-            if !candidate.process.is_alive() {
-                return Ok(Some(false));
-            }
-            Probe::hello(candidate.addr, self.tls_for(kind)).map(|()| Some(true))
-        })
-        .and_then(|alive| if alive { Ok(()) } else { bail!("it ended by itself") })
-        .with_context(|| candidate.process.log_tail(10))?;
+        let alive = wait::until("a first answer", READY_MAX, || match candidate.process.is_alive() {
+            true => Probe::hello(candidate.addr, self.tls_for(kind)).map(|()| Some(true)),
+            false => Ok(Some(false)),
+        });
+        ensure!(alive?, "it ended by itself:\n{}", candidate.process.log_tail(10));
         Ok(candidate)
     }
 

@@ -140,6 +140,13 @@ pub fn produce_answer(correlation: i32) -> Vec<u8> {
     finish(out)
 }
 
+/// Whether a Produce v9 answer's payload says that the one record was taken.
+pub fn produce_accepted(payload: &[u8], topic: &str) -> bool {
+    // Correlation id, tags, one topic, its name with its length, one partition, its index.
+    let error_at = 4 + 1 + 1 + 1 + topic.len() + 1 + 4;
+    payload.get(error_at..error_at + 2) == Some(&[0, 0])
+}
+
 /// Where a consumer's fetch session stands (KIP-227).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FetchSession {

@@ -43,11 +43,15 @@ pub fn run(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section> 
     let (mut samples, mut skipped) = (Samples::default(), Vec::new());
     for kind in kinds {
         eprintln!("idle: {}", kind.name());
-        let result = measure_idle(workshop, kind, idle, &mut samples)
-            .and_then(|()| measure_stalled(workshop, kind, stalled, &mut samples));
-        if let Err(error) = result {
-            eprintln!("\n*** SKIPPED: {}: {error:#}\n", kind.name());
-            skipped.push(format!("{}: {error:#}", kind.name()));
+        let results = [
+            ("idle", measure_idle(workshop, kind, idle, &mut samples)),
+            ("stalled readers", measure_stalled(workshop, kind, stalled, &mut samples)),
+        ];
+        for (what, result) in results {
+            if let Err(error) = result {
+                eprintln!("\n*** SKIPPED: {}, {what}: {error:#}\n", kind.name());
+                skipped.push(format!("{}, {what}: {error:#}", kind.name()));
+            }
         }
     }
     Ok(section(&samples, &kinds, idle, stalled, skipped))
@@ -69,7 +73,7 @@ fn section(samples: &Samples, kinds: &[Kind], idle: usize, stalled: usize, skipp
             kind.name().to_owned(),
             samples.summary(IDLE_ROW, kind, BASE).map_or("-".into(), |s| format!("{:.0}", s.median)),
             each.map_or("-".into(), |s| format!("{:.2}", s.median)),
-            if kind == Kind::Tidegate { Goal::at_most(5.0).verdict(each) } else { String::new() },
+            if kind == Kind::Tidegate { Goal::AtMost(5.0).verdict(each) } else { String::new() },
             stuck.map_or("-".into(), |s| format!("{:.1}", s.median)),
             stuck.map_or("-".into(), |s| format!("{:.0}", s.median * stalled as f64 / 1024.0)),
         ]);

@@ -18,6 +18,7 @@ pub mod load;
 pub mod machine;
 pub mod metadata;
 pub mod probe;
+pub mod real;
 pub mod relay;
 pub mod report;
 pub mod samples;

@@ -48,7 +48,7 @@ fn section(samples: &Samples, size: usize, skipped: Vec<String>) -> Section {
             way.name().to_owned(),
             value_cell(samples.summary(ROW, way, P50), 2),
             if way == DIRECT { String::new() } else { value_cell(added, 2) },
-            if ours { Goal::at_most(5.0).verdict(added) } else { String::new() },
+            if ours { Goal::AtMost(5.0).verdict(added) } else { String::new() },
         ]);
     }
     let note = format!(

@@ -88,6 +88,11 @@ impl Probe {
         Ok(&self.answer)
     }
 
+    /// The payload of the last answer.
+    pub fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+
     /// How long a request takes until its whole answer is here.
     pub fn time(&mut self, request: &[u8]) -> anyhow::Result<Duration> {
         let start = Instant::now();

@@ -67,7 +67,7 @@ pub fn plain(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section
     ]);
     for cell in &cells {
         let row = cell.to_string();
-        let goal = Goal::at_most(if cell.frame >= 16 << 10 { 1.0 } else { 1.2 });
+        let goal = Goal::AtMost(if cell.frame >= 16 << 10 { 1.0 } else { 1.2 });
         let ours = samples.ratio(&row, CPU, Kind::Tidegate, Kind::Haproxy);
         let spliced = samples.ratio(&row, CPU, Kind::Tidegate, Kind::HaproxySplice);
         table.add_row([
@@ -78,7 +78,7 @@ pub fn plain(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section
             ratio_cell(ours),
             goal.verdict(ours),
             ratio_cell(spliced),
-            Goal::at_most(1.3).verdict(spliced),
+            Goal::AtMost(1.3).verdict(spliced),
         ]);
     }
     Ok(Section::new("synthetic", "Synthetic relay, plain TCP", PLAIN_NOTE, table, samples, skipped))
@@ -97,7 +97,7 @@ pub fn tls(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section> 
             row.clone(),
             value_cell(samples.summary(&row, Kind::HaproxyTls, CPU), 2),
             ratio_cell(ours),
-            Goal::at_most(0.7).verdict(ours),
+            Goal::AtMost(0.7).verdict(ours),
         ]);
     }
     Ok(Section::new("tls", "Synthetic relay, TLS on the client side", TLS_NOTE, table, samples, skipped))

@@ -71,29 +71,34 @@ impl Style {
 
 /// A bound that a median should keep.
 #[derive(Clone, Copy, Debug)]
-pub struct Goal(f64);
+pub enum Goal {
+    /// No more than this.
+    AtMost(f64),
+    /// No less than this.
+    AtLeast(f64),
+}
 
 impl Goal {
-    /// At most `bound`.
-    pub fn at_most(bound: f64) -> Self {
-        Self(bound)
-    }
-
     /// Met or missed.
     pub fn verdict(self, measured: Option<Summary>) -> String {
-        match measured {
-            None => format!("<= {}: not measured", self.0),
-            Some(s) if s.median <= self.0 => format!("<= {}: met", self.0),
-            Some(_) => format!("<= {}: **missed**", self.0),
-        }
+        let (sign, bound, met) = match self {
+            Self::AtMost(bound) => ("<=", bound, measured.map(|s| s.median <= bound)),
+            Self::AtLeast(bound) => (">=", bound, measured.map(|s| s.median >= bound)),
+        };
+        let word = match met {
+            None => "not measured",
+            Some(true) => "met",
+            Some(false) => "**missed**",
+        };
+        format!("{sign} {bound}: {word}")
     }
 }
 
-/// `median (min-max)`; a dash for nothing.
+/// `median (min..max)`; a dash for nothing.
 pub fn value_cell(summary: Option<Summary>, digits: usize) -> String {
     summary.map_or_else(
         || "-".to_owned(),
-        |s| format!("{:.digits$} ({:.digits$}-{:.digits$})", s.median, s.min, s.max),
+        |s| format!("{:.digits$} ({:.digits$}..{:.digits$})", s.median, s.min, s.max),
     )
 }
 
@@ -118,7 +123,7 @@ impl<S: Serialize + std::fmt::Debug> Report<S> {
     pub fn markdown(&self) -> String {
         let m = &self.machine;
         let mut out = format!(
-            "{}; {}, {} cores, {} MiB, Linux {}.\n\nSettings: `{:?}`. Cells are median (min-max) over rounds.\n\n",
+            "{}; {}, {} cores, {} MiB, Linux {}.\n\nSettings: `{:?}`. Cells are median (min..max) over rounds.\n\n",
             m.date, m.cpu, m.cores, m.memory_mib, m.kernel, self.settings
         );
         for section in &self.sections {

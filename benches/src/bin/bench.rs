@@ -3,14 +3,15 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
 use tidegate_benches::candidate::Workshop;
 use tidegate_benches::idle;
 use tidegate_benches::machine::Machine;
 use tidegate_benches::metadata;
+use tidegate_benches::real;
 use tidegate_benches::relay::{self, Settings};
-use tidegate_benches::report::{self, Report};
+use tidegate_benches::report::{self, Report, Section};
 
 /// Measures Tidegate beside HAProxy, Envoy and Kroxylicious, and direct, in one run; prints ratios.
 #[derive(Debug, Parser)]
@@ -36,12 +37,13 @@ struct Args {
 enum Part {
     Synthetic,
     Tls,
+    Kafka,
     Idle,
     Metadata,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Synthetic, Self::Tls, Self::Idle, Self::Metadata];
+    const ALL: [Self; 5] = [Self::Synthetic, Self::Tls, Self::Kafka, Self::Idle, Self::Metadata];
 }
 
 fn main() -> anyhow::Result<()> {
@@ -52,24 +54,40 @@ fn main() -> anyhow::Result<()> {
     let workshop = Workshop::new(folder.clone())?;
     let parts = if args.only.is_empty() { Part::ALL.to_vec() } else { args.only.clone() };
     let mut report = Report { machine: Machine::read(), settings, sections: Vec::new() };
+    let mut failed = 0;
     for part in parts {
-        report.sections.push(match part {
-            Part::Synthetic => relay::plain(&workshop, &settings)?,
-            Part::Tls => relay::tls(&workshop, &settings)?,
-            Part::Idle => idle::run(&workshop, &settings)?,
-            Part::Metadata => metadata::run(&workshop, &settings)?,
-        });
+        match measure(part, &workshop, &settings) {
+            Ok(section) => report.sections.push(section),
+            Err(error) => {
+                eprintln!("\n*** FAILED: {part:?}: {error:#}\n");
+                failed += 1;
+            }
+        }
         // After every part: a run that is cut short keeps what it has.
         report.write_raw(&folder.join("raw.json"))?;
     }
     let markdown = report.markdown();
     std::io::stdout().write_all(markdown.as_bytes())?;
     eprintln!("raw numbers: {}", folder.join("raw.json").display());
-    args.docs.map_or(Ok(()), |path| report::write_docs(&path, &markdown))
+    if let Some(path) = args.docs {
+        report::write_docs(&path, &markdown)?;
+    }
+    ensure!(failed == 0, "{failed} parts failed");
+    Ok(())
+}
+
+fn measure(part: Part, workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section> {
+    match part {
+        Part::Synthetic => relay::plain(workshop, settings),
+        Part::Tls => relay::tls(workshop, settings),
+        Part::Kafka => real::run(workshop, settings),
+        Part::Idle => idle::run(workshop, settings),
+        Part::Metadata => metadata::run(workshop, settings),
+    }
 }
 
 fn settings(args: &Args) -> Settings {
-    let (rounds, warm_up, window) = if args.quick { (1, 0.2, 0.4) } else { (7, 0.2, 0.5) };
+    let (rounds, warm_up, window) = if args.quick { (1, 0.2, 0.4) } else { (5, 0.2, 0.5) };
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seed = args.seed.unwrap_or_else(|| clock.map_or(1, |d| d.as_secs()));
     Settings { rounds: args.rounds.unwrap_or(rounds), warm_up, window, seed, quick: args.quick }
