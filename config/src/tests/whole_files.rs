@@ -139,3 +139,25 @@ fn an_empty_file_names_all_that_is_required() {
             .all(|e| e.line == Some(1) && e.reason == "is missing" && e.remedy.starts_with("write "))
     );
 }
+
+/// Each example of the reference, filled up with the sections it leaves out; only the files it names may be missing.
+#[test]
+fn the_examples_of_the_reference_are_right() {
+    let reference = include_str!("../../../docs/configuration.md");
+    let blocks: Vec<_> =
+        reference.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 6);
+    let sections = ["gateway:", "cluster:", "listeners:"];
+    for block in blocks {
+        let starts = |key: &str| SMALLEST.find(key).unwrap();
+        let rest =
+            sections.iter().enumerate().filter(|(_, key)| !block.lines().any(|line| line.starts_with(**key)));
+        let rest = rest.map(|(n, key)| {
+            &SMALLEST[starts(key)..sections.get(n + 1).map_or(SMALLEST.len(), |key| starts(key))]
+        });
+        let whole = format!("{block}{}", rest.collect::<String>());
+        let errors = parse(&whole).err().map(|errors| errors.0).unwrap_or_default();
+        let real: Vec<_> = errors.iter().filter(|e| !e.reason.starts_with("cannot read ")).collect();
+        assert!(real.is_empty(), "{whole}\n{real:#?}");
+    }
+}
