@@ -17,10 +17,14 @@ mod java;
 mod line;
 mod reader;
 mod spec;
+mod stage;
+mod trouble;
 mod writer;
 
 pub use driver::Driver;
 pub use history::{Fault, History};
 pub use reader::Reader;
 pub use spec::{Acks, Reading, Start, Writing};
+pub use stage::{FOLLOWER, Stage, TOPIC, ZONE};
+pub use trouble::Trouble;
 pub use writer::Writer;
