@@ -7,10 +7,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use config::{Auth, Config, Listener, Sha, Zone, Zones};
+use config::{Auth, ClientFacts, Config, Listener, Rule, Sha, Zone, Zones};
 use kafka::client::{Bootstrap, ClientTls, Dialer, OpenError, Sasl, ScramHash, Security, Stream};
 use kafka::types::BrokerId;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,12 +21,11 @@ use crate::fleet::{Endpoints, Fleet, Peer, probe};
 use crate::ledger::Ledger;
 use crate::metrics::{Clients, Counters, Metrics};
 use crate::rejects::Rejects;
+use crate::steer::held::Room;
 use crate::view::watch::{ClusterHandle, Source, Watcher};
 use crate::view::{BrokerState, health};
 use crate::{admin, view};
 
-/// Answers on behalf that may be held in memory at once, at 8 MiB each.
-const HELD_BYTES_EACH: u64 = 8 << 20;
 /// How long the gateway's own connections may take to be made, and its own calls to be answered.
 const OWN_CALLS: Duration = Duration::from_secs(5);
 /// How long open connections may take to end once the gateway stops.
@@ -77,7 +76,8 @@ pub struct Gateway {
     pub connections: Connections,
     /// What went wrong.
     pub rejects: Rejects,
-    held: Semaphore,
+    /// Room for answers that are held in memory.
+    pub held: Room,
     suspects: mpsc::Sender<(BrokerId, bool)>,
 }
 
@@ -97,9 +97,27 @@ impl Gateway {
         kafka::client::open(&self.dialer.security, host, port, self.dialer.connect_timeout).await
     }
 
-    /// Waits for room to hold one answer on behalf; given back on drop.
-    pub async fn held_answer(&self) -> Option<SemaphorePermit<'_>> {
-        self.held.acquire().await.ok()
+    /// The client's zone and the rule that said so. Zones that clients name themselves count only if a broker or a
+    /// gateway is there: anything else is a wrong setting, or an attempt to fill our memory with labels.
+    pub fn client_zone(&self, mut facts: ClientFacts<'_>) -> (Zone, Rule) {
+        loop {
+            let (zone, rule) = self.zones.client_zone(&facts);
+            let said_by_client = match rule {
+                Rule::ClientIdTag => &mut facts.client_id,
+                Rule::Rack => &mut facts.rack,
+                _ => return (zone, rule),
+            };
+            if self.is_known(&zone) {
+                return (zone, rule);
+            }
+            *said_by_client = None;
+            self.rejects.unknown_zone();
+        }
+    }
+
+    fn is_known(&self, zone: &Zone) -> bool {
+        let gateways = self.fleet.peers.iter().map(|p| &p.zone).chain([&self.fleet.zone]);
+        gateways.chain(self.cluster.view().brokers.values().map(|b| &b.zone)).any(|z| z == zone)
     }
 
     /// Brokers by zone and state.
@@ -137,20 +155,21 @@ impl App {
         let (news, receiver) = mpsc::channel(1024);
         let unknown_zone = Zone::new("unknown").context("the zone \"unknown\"")?;
         let (watcher, cluster) = Watcher::new(source(&config, &dialer, &unknown_zone), receiver);
+        let frame_max = usize::try_from(config.limits.frame.0).unwrap_or(usize::MAX).min(i32::MAX as usize);
         let gateway = Arc::new(Gateway {
             zones: config.zones.clone(),
             fleet: fleet(&config),
             unknown_zone,
             cluster,
             dialer: dialer.clone(),
-            frame_max: usize::try_from(config.limits.frame.0).unwrap_or(usize::MAX).min(i32::MAX as usize),
+            frame_max,
             handshake_max: config.limits.handshake,
             ledger: Ledger::new(config.gateway.zone.clone()),
             counters: Counters::default(),
             clients: Clients::default(),
             connections: Connections::new(config.limits.connections, config.limits.connections_per_ip),
             rejects: Rejects::default(),
-            held: Semaphore::new((config.limits.in_flight_bytes.0 / HELD_BYTES_EACH).clamp(1, 4096) as usize),
+            held: Room::new(config.limits.in_flight_bytes.0, frame_max),
             suspects: news.clone(),
         });
         let mut doors = Vec::new();
@@ -237,8 +256,8 @@ fn door(listener: &Listener) -> anyhow::Result<Door> {
 pub fn dialer(config: &Config) -> anyhow::Result<Dialer> {
     let tls = config.cluster.tls.as_ref().map(|t| -> anyhow::Result<ClientTls> {
         let tls = kafka::client::client_config(t.ca.as_deref(), t.cert.as_deref(), t.key.as_deref());
-        Ok(ClientTls::new(tls.context("cluster.tls")?, t.server_name.as_deref())
-            .context("cluster.tls.server_name")?)
+        ClientTls::new(tls.context("cluster.tls")?, t.server_name.as_deref())
+            .context("cluster.tls.server_name")
     });
     let secret = |s: &config::Secret| s.reveal().into();
     let sasl = config.cluster.auth.as_ref().map(|auth| match auth {

@@ -44,6 +44,16 @@ impl Rejects {
         }
     }
 
+    /// A client that says it is in a zone where neither a broker nor a gateway is.
+    pub fn unknown_zone(&self) {
+        self.count("unknown_zone");
+        if self.may_log("unknown_zone") {
+            warn!(
+                "a client names a zone without broker and gateway in client.id or client.rack; it is ignored"
+            );
+        }
+    }
+
     /// A fetch on behalf that failed; the client is served otherwise.
     pub fn side_failed(&self, broker: BrokerId, error: &dyn Display) {
         self.count("fetch_on_behalf");

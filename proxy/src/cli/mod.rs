@@ -18,7 +18,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// zone and read from in-sync replicas in their own zone.
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// How log lines look on stderr.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -121,7 +121,7 @@ impl Cli {
     ///
     /// # Errors
     /// What went wrong, for the person at the terminal.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run { config } => run::run(&config, self.log_format == LogFormat::Json),
             Command::Check { config, connect, output } => check::check(&config, connect, output),

@@ -102,7 +102,7 @@ impl Core {
             rack,
             gateway_zone: &self.gateway.fleet.zone,
         };
-        let (zone, rule) = self.gateway.zones.client_zone(&facts);
+        let (zone, rule) = self.gateway.client_zone(facts);
         if self.rule.is_some() && (&zone, Some(rule)) == (&self.zone, self.rule) {
             return;
         }

@@ -18,7 +18,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use kafka::client::Stream;
-use kafka::types::BrokerId;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::futures::OwnedNotified;
 
@@ -28,6 +27,7 @@ use crate::session::fault::Fault;
 use crate::session::lane::Lane;
 use crate::session::stream::ClientStream;
 use crate::steer;
+use crate::steer::held::Held;
 use crate::steer::side::{self, SideError};
 
 /// How long the client's own broker may take for a question of the gateway's (a peek or a rights probe), or beyond
@@ -119,8 +119,7 @@ impl Session {
             if blocked && self.core.due.len() < IN_FLIGHT_MAX {
                 continue;
             }
-            self.poll_alarm(cx);
-            if self.closing && self.is_quiet() {
+            if self.poll_alarm(cx) || (self.closing && self.is_quiet()) {
                 return Pin::new(&mut self.client).poll_shutdown(cx).map(|_| Ok(Pause::End));
             }
             return Poll::Pending;
@@ -174,33 +173,33 @@ impl Session {
         }
         let cluster = &self.core.gateway.cluster;
         let rings = Box::pin(cluster.signals.of(self.core.own).down.clone().notified_owned());
-        self.closing = !cluster.view().is_live(self.core.own);
+        // Looked at after the wake-up call is ordered, so that news in between is not missed.
+        self.closing |= !cluster.view().is_live(self.core.own);
         self.alarm = Some(Alarm { rings, at_once: true });
     }
 
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) {
-        let Some(alarm) = &mut self.alarm else { return };
-        if alarm.rings.as_mut().poll(cx).is_ready() {
-            self.closing = true;
-            if alarm.at_once {
-                // What is due will not come from a broker that is gone.
-                self.core.due.clear();
-            }
-            self.alarm = None;
+    /// Whether the session must end at once: what is due will not come from a broker that is gone. A session on a
+    /// stand-in ends between two answers.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(alarm) = &mut self.alarm else { return false };
+        if alarm.rings.as_mut().poll(cx).is_pending() {
+            return false;
         }
+        let at_once = alarm.at_once;
+        (self.alarm, self.closing) = (None, true);
+        at_once
     }
 
     /// Sends a request payload of the gateway's own to the client's broker and returns the answer's payload. Nothing
     /// else may be under way.
-    pub async fn ask_own(&mut self, payload: &[u8]) -> Result<Vec<u8>, Fault> {
+    pub async fn ask_own(&mut self, payload: &[u8]) -> Result<Held, Fault> {
         let frame = [&(payload.len() as i32).to_be_bytes(), payload].concat();
         self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
-        let limit = self.core.gateway.frame_max;
-        let answer =
-            side::ask(&mut self.upstream, &frame, limit, OWN_PATIENCE).await.map_err(|e| match e {
-                SideError::Io(e) => Fault::Io(e),
-                e => Fault::Answer(e.to_string()),
-            })?;
+        let asked = side::ask(&mut self.upstream, &frame, &self.core.gateway.held, OWN_PATIENCE).await;
+        let answer = asked.map_err(|e| match e {
+            SideError::Io(e) => Fault::Io(e),
+            e => Fault::Answer(e.to_string()),
+        })?;
         self.core.count(Leg::BrokerToGateway, kafka::api::FETCH, answer.len() + 4);
         Ok(answer)
     }
@@ -217,10 +216,5 @@ impl Session {
         self.core.count(Leg::GatewayToClient, kafka::api::FETCH, frame.len());
         self.client.write_all(frame).await?;
         Ok(self.client.flush().await?)
-    }
-
-    /// The broker at the other end.
-    pub fn own(&self) -> BrokerId {
-        self.core.own
     }
 }

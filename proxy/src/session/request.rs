@@ -35,10 +35,10 @@ impl Core {
             self.outbound.left -= n;
             return Ok(self.pass(self.outbound.key, n));
         }
-        if let Some(state) = self.sasl {
-            if let Some(step) = self.sasl_token(state, bytes)? {
-                return Ok(step);
-            }
+        if let Some(state) = self.sasl
+            && let Some(step) = self.sasl_token(state, bytes)?
+        {
+            return Ok(step);
         }
         let limit = self.gateway.frame_max;
         let head = match peek_request(bytes, limit).map_err(|e| malformed(bytes, e))? {
@@ -48,6 +48,11 @@ impl Core {
         let front = Front { whole: LENGTH_PREFIX + head.payload_len, key: head.key, version: head.version };
         if self.rule.is_none() {
             self.settle_zone(head.client_id, None);
+        }
+        if matches!(head.key, api::SASL_HANDSHAKE | api::SASL_AUTHENTICATE)
+            && let Some(steering) = &mut self.steering
+        {
+            steering.memory.forget_rights();
         }
         self.refuse_unknown_version(head)?;
         match wants_whole(front) && front.whole <= HOLD_MAX {

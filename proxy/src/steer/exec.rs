@@ -107,6 +107,9 @@ async fn hint(
         *said = said.hint(target);
         session.core.steering.get_or_insert_default().memory.hinted(p.topic, p.partition, now);
     }
+    if answer.partitions.iter().any(|a| a.error != 0) {
+        session.core.gateway.cluster.nudge();
+    }
     answer.session_id = 0;
     session.core.gateway.counters.served(Served::Hinted);
     session.reply(&answer.encode(request.version, correlation_id(payload))).await
@@ -125,8 +128,6 @@ async fn on_behalf(
     let own = session.core.own;
     let allowed = rights::allowed(session, payload, request).await?;
     let legs = own_where_refused(legs, own, &allowed);
-    let gateway = session.core.gateway.clone();
-    let _room = gateway.held_answer().await;
     let min_bytes = request.min_bytes.max(0) as usize;
     let parse = |leg: &Leg, payload: &'_ [u8]| -> Option<usize> {
         let answer = Answer::parse(payload, version_of(request, leg, own)).ok()?;

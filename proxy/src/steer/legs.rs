@@ -8,6 +8,7 @@ use kafka::types::BrokerId;
 use crate::ledger::Leg as Way;
 use crate::session::Session;
 use crate::session::fault::Fault;
+use crate::steer::held::Held;
 use crate::steer::plan::Leg;
 use crate::steer::side::{Side, SideError};
 
@@ -22,7 +23,7 @@ const BYTES_MAX: i32 = 8 << 20;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The payloads the legs brought, in their order; `None` where a leg failed.
-pub type Payloads = Vec<Option<Vec<u8>>>;
+pub type Payloads = Vec<Option<Held>>;
 
 /// Asks all legs until enough bytes are there or the client's wait is over.
 pub async fn run(
@@ -55,17 +56,16 @@ async fn round(
         sides.push(if leg.broker == session.core.own { None } else { open(session, leg.broker).await });
     }
     let frames: Vec<_> = legs.iter().map(|leg| frame(session, request, leg, legs.len(), wait)).collect();
-    let limit = session.core.gateway.frame_max;
     let mut others = tokio::task::JoinSet::new();
     for (place, side) in sides.into_iter().enumerate() {
         let Some(mut side) = side else { continue };
-        let frame = frames[place].clone();
+        let (frame, gateway) = (frames[place].clone(), session.core.gateway.clone());
         others.spawn(async move {
-            let answer = side.ask(&frame, limit, wait + GRACE).await;
+            let answer = side.ask(&frame, &gateway.held, wait + GRACE).await;
             (place, side, answer)
         });
     }
-    let mut payloads: Payloads = vec![None; legs.len()];
+    let mut payloads: Payloads = legs.iter().map(|_| None).collect();
     if let Some(place) = legs.iter().position(|l| l.broker == session.core.own) {
         let own = session.ask_own(&frames[place][4..]).await?;
         payloads[place] = Some(own);
@@ -78,12 +78,7 @@ async fn round(
 }
 
 /// Counts the bytes of a leg and keeps its connection for the next time if it is still sound.
-fn settle(
-    session: &mut Session,
-    side: Side,
-    asked: usize,
-    answer: Result<Vec<u8>, SideError>,
-) -> Option<Vec<u8>> {
+fn settle(session: &mut Session, side: Side, asked: usize, answer: Result<Held, SideError>) -> Option<Held> {
     let gateway = session.core.gateway.clone();
     let view = gateway.cluster.view();
     let zone = view.zone_of(side.broker).cloned().unwrap_or_else(|| gateway.unknown_zone.clone());

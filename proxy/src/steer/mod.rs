@@ -4,6 +4,7 @@
 //! Rules and what they rest on: docs/steering.md.
 
 pub mod exec;
+pub mod held;
 pub mod legs;
 pub mod memory;
 pub mod merge;

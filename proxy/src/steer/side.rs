@@ -7,6 +7,7 @@ use kafka::types::BrokerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::buffer::LARGE;
+use crate::steer::held::{Held, Room};
 
 /// Why a fetch on a client's behalf failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,41 +41,36 @@ impl Side {
     }
 
     /// Sends a frame (prefix included) and returns the answer's payload.
-    pub async fn ask(&mut self, frame: &[u8], limit: usize, wait: Duration) -> Result<Vec<u8>, SideError> {
-        ask(&mut self.stream, frame, limit, wait).await
+    pub async fn ask(&mut self, frame: &[u8], room: &Room, wait: Duration) -> Result<Held, SideError> {
+        ask(&mut self.stream, frame, room, wait).await
     }
 }
 
 /// Sends a request frame (prefix included) over a connection on which nothing is under way, and returns the answer's
 /// payload, whose correlation id must be the request's.
-pub async fn ask(
-    stream: &mut Stream,
-    frame: &[u8],
-    limit: usize,
-    wait: Duration,
-) -> Result<Vec<u8>, SideError> {
+pub async fn ask(stream: &mut Stream, frame: &[u8], room: &Room, wait: Duration) -> Result<Held, SideError> {
     let asked = async {
         stream.write_all(frame).await?;
         stream.flush().await?;
-        let payload = read_frame(stream, limit).await?;
-        match payload.get(..4) == frame.get(8..12) {
-            true => Ok(payload),
+        let answer = read_frame(stream, room).await?;
+        match answer.get(..4) == frame.get(8..12) {
+            true => Ok(answer),
             false => Err(SideError::Answer),
         }
     };
     tokio::time::timeout(wait, asked).await.map_err(|_| SideError::Timeout(wait))?
 }
 
-/// Reads a frame's payload. Room is made as bytes arrive, not as the length announces them.
-async fn read_frame(stream: &mut Stream, limit: usize) -> Result<Vec<u8>, SideError> {
+/// Reads a frame's payload. Memory is taken as bytes arrive, not as the length announces them.
+async fn read_frame(stream: &mut Stream, room: &Room) -> Result<Held, SideError> {
     let len = stream.read_i32().await?;
-    let len = usize::try_from(len).ok().filter(|n| (4..=limit).contains(n)).ok_or(SideError::Answer)?;
+    let sound = usize::try_from(len).ok().filter(|n| (4..=room.frame_max).contains(n));
+    let len = sound.ok_or(SideError::Answer)?;
+    let permit = room.take(len).await;
     let mut payload = Vec::with_capacity(len.min(LARGE));
-    let mut body = stream.take(len as u64);
-    body.read_to_end(&mut payload).await?;
-    if payload.len() == len {
-        Ok(payload)
-    } else {
-        Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into())
+    stream.take(len as u64).read_to_end(&mut payload).await?;
+    if payload.len() < len {
+        return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
     }
+    Ok(Held::new(payload, permit))
 }

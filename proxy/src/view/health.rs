@@ -96,10 +96,10 @@ impl Pinger {
     /// re-authentication due), which says nothing about their health.
     async fn ping(&self, slot: &mut Option<Connection>) -> bool {
         let ping = async {
-            if let Some(mut old) = slot.take() {
-                if answers(&mut old).await {
-                    return Some(old);
-                }
+            if let Some(mut old) = slot.take()
+                && answers(&mut old).await
+            {
+                return Some(old);
             }
             let mut fresh = Connection::connect(&self.dialer, &self.host, self.port).await.ok()?;
             answers(&mut fresh).await.then_some(fresh)

@@ -184,7 +184,9 @@ impl Watcher {
     }
 
     fn heard(&mut self, id: BrokerId, suspect: bool) {
-        self.suspects.insert(id, suspect);
+        if self.suspects.insert(id, suspect) == Some(suspect) {
+            return;
+        }
         let mut next = View::clone(&self.views.borrow());
         if let Some(b) = next.brokers.get_mut(&id).filter(|b| b.state != BrokerState::Absent) {
             b.state = if suspect { BrokerState::Suspect } else { BrokerState::Live };
@@ -239,9 +241,7 @@ impl Watcher {
         }
         for topic in cluster.topics.iter().filter(|t| !t.partitions.is_empty()) {
             let view = Arc::new(topic_view(topic));
-            if names.iter().any(|n| **n == *view.name) || ids.is_empty() {
-                next.topics.insert(view.name.clone(), view.clone());
-            }
+            next.topics.insert(view.name.clone(), view.clone());
             if !view.id.is_zero() {
                 next.topics_by_id.insert(view.id, view);
             }
