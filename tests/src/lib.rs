@@ -27,6 +27,7 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod reaper;
+pub mod schema;
 pub mod wait;
 
 pub use cluster::Cluster;
