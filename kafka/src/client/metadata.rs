@@ -77,6 +77,8 @@ pub struct PartitionInfo {
 }
 
 /// Which topics to ask for. None of them creates a topic.
+///
+/// By name or by id, not both: Kafka ignores the names in a request that holds an id (seen with 4.3.1).
 #[derive(Clone, Copy, Debug)]
 pub enum Topics<'a> {
     /// No topic: brokers only.
@@ -87,13 +89,6 @@ pub enum Topics<'a> {
     Names(&'a [String]),
     /// These; needs version 12 (Kafka 3.1).
     Ids(&'a [TopicId]),
-    /// Both; needs version 12.
-    Mixed {
-        /// By name.
-        names: &'a [String],
-        /// By id.
-        ids: &'a [TopicId],
-    },
 }
 
 /// Why there is no description of the cluster.
@@ -141,10 +136,7 @@ pub async fn fetch(connection: &mut Connection, topics: Topics<'_>) -> Result<Cl
 
 impl Topics<'_> {
     fn by_id(self) -> bool {
-        match self {
-            Self::Ids(ids) | Self::Mixed { ids, .. } => !ids.is_empty(),
-            _ => false,
-        }
+        matches!(self, Self::Ids(_))
     }
 }
 
@@ -155,9 +147,11 @@ pub(super) fn request(topics: Topics<'_>, version: i16) -> Vec<u8> {
         Topics::None => wire::put_array_len(&mut out, 0, flexible),
         Topics::All if flexible => out.push(0),
         Topics::All => out.extend_from_slice(&(-1i32).to_be_bytes()),
-        Topics::Names(names) => put_topics(&mut out, names, &[], version),
-        Topics::Ids(ids) => put_topics(&mut out, &[], ids, version),
-        Topics::Mixed { names, ids } => put_topics(&mut out, names, ids, version),
+        Topics::Names(names) => {
+            let unnumbered = names.iter().map(|name| (TopicId::default(), Some(name.as_str())));
+            put_topics(&mut out, unnumbered, version);
+        }
+        Topics::Ids(ids) => put_topics(&mut out, ids.iter().map(|id| (*id, None)), version),
     }
     // allow_auto_topic_creation, then the flags that ask for authorized operations: all off.
     let flags = match version {
@@ -170,11 +164,14 @@ pub(super) fn request(topics: Topics<'_>, version: i16) -> Vec<u8> {
     out
 }
 
-fn put_topics(out: &mut Vec<u8>, names: &[String], ids: &[TopicId], version: i16) {
+fn put_topics<'a>(
+    out: &mut Vec<u8>,
+    topics: impl ExactSizeIterator<Item = (TopicId, Option<&'a str>)>,
+    version: i16,
+) {
     let flexible = version >= 9;
-    let keyed = names.iter().map(|n| (TopicId::default(), Some(n.as_str())));
-    wire::put_array_len(out, names.len() + ids.len(), flexible);
-    for (id, name) in keyed.chain(ids.iter().map(|id| (*id, None))) {
+    wire::put_array_len(out, topics.len(), flexible);
+    for (id, name) in topics {
         if version >= 10 {
             out.extend_from_slice(&id.0);
         }

@@ -167,13 +167,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         }
         // RFC 7628 section 3.2.3: a challenge is the error, and the client must say ^A before the server fails.
         let detail = printable(&answer);
-        let (mechanism, code) = (self.mechanism, Code::SASL_AUTHENTICATION_FAILED);
-        match self.send(&[1]).await {
-            Err(AuthError::Refused { code, message, .. }) => {
-                Err(AuthError::Refused { mechanism, code, message: format!("{message} {detail}") })
-            }
-            _ => Err(AuthError::Refused { mechanism, code, message: detail }),
-        }
+        let message = match self.send(&[1]).await {
+            // Kafka repeats the detail in its final words; others say there what they did not say before.
+            Err(AuthError::Refused { message, .. }) if message.contains(&detail) => message,
+            Err(AuthError::Refused { message, .. }) => format!("{message} {detail}"),
+            _ => detail,
+        };
+        Err(AuthError::Refused { mechanism: self.mechanism, code: Code::SASL_AUTHENTICATION_FAILED, message })
     }
 
     /// One SaslAuthenticate round; returns the server's bytes.

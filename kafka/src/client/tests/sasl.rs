@@ -253,13 +253,13 @@ async fn a_bearer_token_is_sent_as_the_rfc_says() {
 async fn a_refused_token_is_acknowledged_and_its_reason_told() {
     let fake = broker(0, || {
         |message: &[u8]| match message {
-            [1] => (58, "invalid_token", Vec::new()),
+            [1] => (58, "token expired", Vec::new()),
             _ => (0, "", br#"{"status":"invalid_token"}"#.to_vec()),
         }
     })
     .await;
     let error = login(&fake, bearer("expired", &[])).await.unwrap_err().to_string();
-    assert!(error.ends_with(r#"(58): invalid_token {"status":"invalid_token"}"#), "{error}");
+    assert!(error.ends_with(r#"(58): token expired {"status":"invalid_token"}"#), "{error}");
 }
 
 #[tokio::test]
