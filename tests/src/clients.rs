@@ -15,6 +15,7 @@ mod feed;
 mod history;
 mod java;
 mod line;
+mod placement;
 mod reader;
 mod spec;
 mod stage;

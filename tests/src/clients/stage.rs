@@ -12,10 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::driver::Driver;
+use super::placement;
 use super::reader::Reader;
 use super::spec::{Reading, Writing};
 use super::writer::Writer;
-use crate::java::Admin;
+use crate::java::{Admin, PartitionState};
 use crate::{Cluster, Fleet, Java, wait};
 
 /// The topic that is read.
@@ -33,19 +34,19 @@ const VALUE_BYTES: usize = 2_000;
 /// How long any client may take to start, or to catch up when all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// All of it, running.
+/// All of it, running. It is taken down in the order of the fields, so that nobody complains of a missing other.
 #[derive(Debug)]
 pub struct Stage {
-    /// The brokers.
-    pub cluster: Cluster,
-    /// The gateways.
-    pub fleet: Fleet,
-    /// An admin client on the brokers themselves.
-    pub admin: Admin,
-    /// Writes steadily to both partitions, on the brokers themselves.
-    pub writer: Writer,
     /// The readers, through the gateway in [`ZONE`].
     pub readers: Vec<(Driver, Reader)>,
+    /// Writes steadily to both partitions, on the brokers themselves.
+    pub writer: Writer,
+    /// An admin client on the brokers themselves.
+    pub admin: Admin,
+    /// The gateways.
+    pub fleet: Fleet,
+    /// The brokers.
+    pub cluster: Cluster,
     opened: u32,
 }
 
@@ -81,6 +82,12 @@ impl Stage {
         self.opened += 1;
         let group = format!("{client}-{}", self.opened);
         client.spawn_consumer(&Reading::group(&self.fleet.site(ZONE)?.address(), TOPIC, &group))
+    }
+
+    /// The partitions of [`TOPIC`], as broker 1 sees them: nothing ever happens to broker 1.
+    pub(super) fn partitions(&self) -> Result<Vec<PartitionState>> {
+        let broker = self.cluster.brokers().first().context("no brokers")?;
+        placement::ask(&broker.address(), TOPIC)
     }
 
     /// Every reader reads what was acknowledged by now, within `limit` each; outcomes in the order of the readers.

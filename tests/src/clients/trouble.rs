@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
+use super::placement;
 use super::stage::{FOLLOWER, REPLICAS, Stage, TOPIC};
 use crate::java::PartitionState;
+use crate::wait;
 
 /// How long the cluster may take to notice, or to be whole again.
 const SETTLE: Duration = Duration::from_secs(60);
@@ -83,7 +85,9 @@ fn out_of_sync(p: &PartitionState) -> bool {
 }
 
 fn wait_each(stage: &Stage, wanted: impl Fn(&PartitionState) -> bool) -> Result<()> {
-    (0..REPLICAS.len() as i32).try_for_each(|p| stage.admin.wait_partition(TOPIC, p, &wanted))
+    wait::until_true("every partition to be as wanted", SETTLE, || {
+        Ok(stage.partitions()?.iter().all(&wanted))
+    })
 }
 
 fn move_to(stage: &Stage, replicas: [&[i32]; 2]) -> Result<()> {
@@ -101,11 +105,10 @@ fn fall_behind(stage: &mut Stage) -> Result<()> {
     wait_each(stage, out_of_sync)?;
     stage.cluster.broker(FOLLOWER)?.resume()?;
     let address = stage.cluster.broker(FOLLOWER)?.address();
-    let awake = || Ok(crate::Raw::connect(&address)?.call(1, 18, 0, &[])?.len() > 8);
-    crate::wait::until_true("the follower to answer", SETTLE, awake)?;
+    wait::until("the follower to answer", SETTLE, || placement::ask(&address, TOPIC).map(Some))?;
     let since = Instant::now();
     while since.elapsed() < STAYS_OUT {
-        let all = stage.admin.describe_topic(TOPIC)?;
+        let all = stage.partitions()?;
         ensure!(all.iter().all(out_of_sync), "the follower caught up: the throttle did not hold ({all:?})");
         std::thread::sleep(Duration::from_millis(200));
     }
