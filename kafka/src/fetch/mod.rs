@@ -2,4 +2,6 @@
 
 pub mod answer;
 pub mod request;
+#[cfg(test)]
+mod tests;
 pub mod walk;

@@ -44,6 +44,29 @@ pub struct FetchPartition<'a> {
     offset_at: usize,
 }
 
+impl<'a> FetchPartition<'a> {
+    /// A partition to ask for in a request that is [encoded](encode) here.
+    pub fn new(
+        topic: TopicRef<'a>,
+        partition: Partition,
+        offset: Offset,
+        current_leader_epoch: LeaderEpoch,
+        max_bytes: i32,
+    ) -> Self {
+        let last_fetched_epoch = LeaderEpoch(-1);
+        Self {
+            topic,
+            partition,
+            current_leader_epoch,
+            offset,
+            last_fetched_epoch,
+            max_bytes,
+            epoch_at: 0,
+            offset_at: 0,
+        }
+    }
+}
+
 /// Whether a Fetch opens, continues or does without a fetch session (KIP-227). The epoch alone says it:
 /// franz-go resets a session with its old id and epoch 0 (measured, clients.md section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

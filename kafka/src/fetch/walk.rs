@@ -220,7 +220,8 @@ impl Walker {
         let size = r.uvarint()? as usize;
         let end = r.position();
         if of == Of::Answer && tag == 0 {
-            bytes[0] = HIDDEN_TAG;
+            // Over a number of needless length too: 0x80 0x00 is 0 as well.
+            bytes[0] |= HIDDEN_TAG;
             self.blanking = true;
         }
         self.skip = size;
