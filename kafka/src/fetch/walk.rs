@@ -43,10 +43,15 @@ enum At {
     Top,
     Topic,
     Partition,
-    Aborted { left: usize },
+    Aborted {
+        left: usize,
+    },
     BeforeRecords,
     /// Tags of a partition, a topic or the whole answer: how many are still to come.
-    Tags { of: Of, left: Option<u32> },
+    Tags {
+        of: Of,
+        left: Option<u32>,
+    },
     End,
 }
 
