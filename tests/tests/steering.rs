@@ -6,7 +6,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Driver, Stage, Trouble};
 
@@ -44,7 +44,9 @@ fn reads_stay_in_the_zone(stage: &mut Stage) {
 fn readers_survive(stage: &mut Stage, trouble: Trouble) {
     let crossed_before = stage.served("cross_zone").unwrap();
     stage.readers.iter().for_each(|(_, reader)| reader.forget_pauses());
+    let started = Instant::now();
     trouble.inflict(stage).unwrap();
+    println!("{}: came true after {:.1?}", trouble.name(), started.elapsed());
     all_keep_up(stage, trouble.name());
     let crossed = stage.served("cross_zone").unwrap() - crossed_before;
     assert!(!trouble.crosses() || crossed > 0.0, "{}: no read had to cross a zone", trouble.name());

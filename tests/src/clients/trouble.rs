@@ -15,6 +15,10 @@ const SETTLE: Duration = Duration::from_secs(60);
 /// How long an out-of-sync replica must stay one, so that readers meet it.
 const STAYS_OUT: Duration = Duration::from_secs(5);
 
+/// How many records the leaders get ahead first: several of the follower's fetches, of which only one passes the
+/// throttle. While it is still in the ISR they cannot get ahead, because producers wait for it.
+const AHEAD: u64 = 500;
+
 /// A trouble. [`Trouble::inflict`] fails when it did not come true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -103,6 +107,8 @@ fn fall_behind(stage: &mut Stage) -> Result<()> {
     throttle(stage, true)?;
     stage.cluster.broker(FOLLOWER)?.pause()?;
     wait_each(stage, out_of_sync)?;
+    let ahead = stage.writer.history().records() + AHEAD;
+    stage.writer.wait_acks(ahead, SETTLE)?;
     stage.cluster.broker(FOLLOWER)?.resume()?;
     let address = stage.cluster.broker(FOLLOWER)?.address();
     wait::until("the follower to answer", SETTLE, || placement::ask(&address, TOPIC).map(Some))?;
