@@ -7,6 +7,7 @@ pub mod client;
 pub mod code;
 pub mod fetch;
 pub mod header;
+pub mod offsets;
 pub mod patch;
 pub mod types;
 pub mod wire;

@@ -91,7 +91,7 @@ impl Session {
     pub async fn run(mut self) -> Result<(), Fault> {
         loop {
             match poll_fn(|cx| self.poll_relay(cx)).await? {
-                Pause::Intercept(frame) => Box::pin(steer::exec::fetch(&mut self, frame)).await?,
+                Pause::Intercept(frame) => Box::pin(steer::exec::intercept(&mut self, frame)).await?,
                 Pause::End => return Ok(()),
             }
             self.watch_follower();

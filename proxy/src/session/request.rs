@@ -3,6 +3,7 @@
 use kafka::api::{self, Handling};
 use kafka::fetch::request::{self as fetch, FetchRequest};
 use kafka::header::{LENGTH_PREFIX, Peek, RequestHead, frame_len, peek_request};
+use kafka::offsets::{self, Request};
 use kafka::patch::{api_versions, rack};
 use kafka::wire::WireError;
 
@@ -55,7 +56,8 @@ impl Core {
             steering.memory.forget_rights();
         }
         self.refuse_unknown_version(head)?;
-        match wants_whole(front) && front.whole <= HOLD_MAX {
+        let steered = self.is_stand_in() || self.steering.as_ref().is_some_and(|s| s.follows);
+        match wants_whole(front, steered) && front.whole <= HOLD_MAX {
             true if bytes.len() < front.whole => Ok(Step::NeedMore(front.whole)),
             true => self.whole(front, head.correlation_id, &mut bytes[..front.whole]),
             false => {
@@ -118,6 +120,13 @@ impl Core {
                     return Ok(Step::Hold(front.whole));
                 }
             },
+            api::LIST_OFFSETS | api::OFFSET_FOR_LEADER_EPOCH => match self.offsets(front, payload)? {
+                true => None,
+                false => {
+                    self.count(Leg::ClientToGateway, front.key, front.whole);
+                    return Ok(Step::Hold(front.whole));
+                }
+            },
             api::JOIN_GROUP => rack::set_join_group_rack(payload, front.version, self.zone.as_str()),
             api::CONSUMER_GROUP_HEARTBEAT => {
                 rack::set_heartbeat_rack(payload, front.version, self.zone.as_str())
@@ -156,6 +165,14 @@ impl Core {
         Ok(forward)
     }
 
+    /// Whether a question about offsets goes on to the broker; otherwise the leaders are asked.
+    fn offsets(&self, front: Front, payload: &[u8]) -> Result<bool, Fault> {
+        let request = Request::parse(payload, front.key, front.version).map_err(|source| {
+            Fault::Malformed { api: api::name_of(front.key), version: front.version, source }
+        })?;
+        Ok(request.is_none_or(|r| steer::offsets::forwards(self, &r)))
+    }
+
     /// A too new ApiVersions becomes one that no broker knows, so that the answer has the layout of v0 whatever the
     /// broker knows (KIP-511); where another broker stands in, it is the one named (KIP-1242).
     fn api_versions(&mut self, front: Front, payload: &mut [u8]) -> Result<(), Fault> {
@@ -192,10 +209,13 @@ impl Core {
 }
 
 /// Whether this request is read from end to end before it goes anywhere.
-fn wants_whole(front: Front) -> bool {
+fn wants_whole(front: Front, steered: bool) -> bool {
     match front.key {
         api::FETCH => (fetch::VERSION_MIN..=fetch::VERSION_MAX).contains(&front.version),
         api::JOIN_GROUP | api::CONSUMER_GROUP_HEARTBEAT | api::API_VERSIONS => true,
+        api::LIST_OFFSETS | api::OFFSET_FOR_LEADER_EPOCH => {
+            steered && offsets::reads(front.key, front.version)
+        }
         api::SASL_HANDSHAKE => front.version == 0,
         _ => false,
     }

@@ -17,7 +17,7 @@ use crate::session::fault::Fault;
 use crate::steer::legs::{self, version_of};
 use crate::steer::merge::{Outcome, merge, record_bytes};
 use crate::steer::plan::{Leg, Plan, plan};
-use crate::steer::{facts, note_forward, rights};
+use crate::steer::{facts, note_forward, offsets, rights};
 use crate::view::View;
 
 /// How long a fetch waits for topics that the view doesn't know yet.
@@ -31,8 +31,15 @@ fn wrong(e: WireError) -> Fault {
     Fault::Answer(e.to_string())
 }
 
-/// Answers the Fetch in `frame` (prefix included).
-pub async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
+/// Answers the request in `frame` (prefix included).
+pub async fn intercept(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
+    match frame.get(LENGTH_PREFIX..LENGTH_PREFIX + 2) {
+        Some(key) if key == kafka::api::FETCH.to_be_bytes() => fetch(session, frame).await,
+        _ => offsets::answer(session, &frame).await,
+    }
+}
+
+async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     let payload = &frame[LENGTH_PREFIX..];
     let version = i16::from_be_bytes([payload[2], payload[3]]);
     let request = FetchRequest::parse(payload, version).map_err(wrong)?;

@@ -72,21 +72,42 @@ async fn round(
     }
     while let Some(done) = others.join_next().await {
         let Ok((place, side, answer)) = done else { continue };
-        payloads[place] = settle(session, side, frames[place].len(), answer);
+        payloads[place] = settle(session, side, kafka::api::FETCH, frames[place].len(), answer);
     }
     Ok(payloads)
 }
 
+/// Asks another broker one question (a request's payload) under the gateway's own identity; `None` if it could not
+/// be asked.
+pub async fn ask_once(
+    session: &mut Session,
+    broker: BrokerId,
+    payload: &[u8],
+    key: i16,
+    wait: Duration,
+) -> Option<Held> {
+    let mut side = open(session, broker).await?;
+    let frame = [&(payload.len() as i32).to_be_bytes(), payload].concat();
+    let answer = side.ask(&frame, &session.core.gateway.held, wait).await;
+    settle(session, side, key, frame.len(), answer)
+}
+
 /// Counts the bytes of a leg and keeps its connection for the next time if it is still sound.
-fn settle(session: &mut Session, side: Side, asked: usize, answer: Result<Held, SideError>) -> Option<Held> {
+fn settle(
+    session: &mut Session,
+    side: Side,
+    key: i16,
+    asked: usize,
+    answer: Result<Held, SideError>,
+) -> Option<Held> {
     let gateway = session.core.gateway.clone();
     let view = gateway.cluster.view();
     let zone = view.zone_of(side.broker).cloned().unwrap_or_else(|| gateway.unknown_zone.clone());
     let account = gateway.ledger.account(&session.core.zone, &zone);
-    account.add(Way::GatewayToBroker, kafka::api::FETCH, asked);
+    account.add(Way::GatewayToBroker, key, asked);
     match answer {
         Ok(payload) => {
-            account.add(Way::BrokerToGateway, kafka::api::FETCH, payload.len() + 4);
+            account.add(Way::BrokerToGateway, key, payload.len() + 4);
             session.core.steering.get_or_insert_default().sides.push(side);
             Some(payload)
         }

@@ -8,6 +8,7 @@ pub mod held;
 pub mod legs;
 pub mod memory;
 pub mod merge;
+pub mod offsets;
 pub mod plan;
 pub mod rights;
 pub mod side;
