@@ -1,0 +1,47 @@
+//! The configuration of one gateway of the demo, as a newcomer would write it.
+
+use std::fmt::Write as _;
+
+use tidegate_tests::gateway::Site;
+
+/// The file of `site`, one of `all`, in front of the brokers at `bootstrap`.
+pub(crate) fn yaml(site: &Site, all: &[Site], bootstrap: &str) -> String {
+    let Site { id, zone, host, bootstrap: port, admin, .. } = site;
+    let mut text = format!(
+        "# The gateway of zone {zone} in `make demo`; one like it runs in every zone.
+
+gateway:
+  id: {id}
+  zone: {zone}
+  admin: {host}:{admin}  # /metrics, /status, /readyz, /healthz
+
+cluster:  # the brokers as they are: no plugin and no setting for Tidegate
+  bootstrap: [{}]
+
+listeners:
+  - name: clients
+    bind: {host}:{port}  # what clients in {zone} have as bootstrap.servers
+    advertise: {host}
+    brokers: {}
+
+fleet:  # the gateways of the other zones
+  members:
+",
+        bootstrap.replace(',', ", "),
+        broker_ports(site),
+    );
+    for Site { id, zone, host, admin, .. } in all.iter().filter(|s| s.id != site.id) {
+        let brokers = broker_ports(site);
+        let _ = writeln!(
+            text,
+            "    - id: {id}\n      zone: {zone}\n      listener: clients\n      advertise: {host}\n      \
+             brokers: {brokers}\n      admin: {host}:{admin}",
+        );
+    }
+    text
+}
+
+fn broker_ports(site: &Site) -> String {
+    let last = site.first_broker_port + site.brokers.len() as u16 - 1;
+    format!("{{ids: {:?}, ports: {}-{last}}}", site.brokers, site.first_broker_port)
+}
