@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use base64::Engine;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -96,6 +97,14 @@ impl Admin {
     pub fn describe_topic(&self, topic: &str) -> Result<Vec<PartitionState>> {
         let mut answer = self.call("describe_topic", json!({"topic": topic}))?;
         Ok(serde_json::from_value(answer["partitions"].take())?)
+    }
+
+    /// The id of a topic, as it stands on the wire.
+    pub fn topic_id(&self, topic: &str) -> Result<[u8; 16]> {
+        let answer = self.call("describe_topic", json!({"topic": topic}))?;
+        let text = answer["id"].as_str().context("no topic id")?;
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text)?;
+        bytes.try_into().ok().context("a topic id of another length")
     }
 
     /// The first and the next offset of a partition.

@@ -67,6 +67,12 @@ impl<'de> Deserialize<'de> for Versions {
     }
 }
 
+/// A tag is a number, and in a few schemas a number in quotes.
+fn tag<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<u32>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    value.to_string().trim_matches('"').parse().map(Some).map_err(serde::de::Error::custom)
+}
+
 /// A request or response.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,6 +129,7 @@ pub struct Field {
     #[serde(default, rename = "taggedVersions")]
     pub tagged: Versions,
     /// Its tag.
+    #[serde(default, deserialize_with = "tag")]
     pub tag: Option<u32>,
     /// Its default, where that is not zero or empty.
     pub default: Option<serde_json::Value>,
