@@ -2,13 +2,14 @@
 //!
 //! Labels are bounded: zones, API names, enums. Never a client id, an address, a topic or an offset.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use config::{Rule, Zone};
 use dashmap::DashMap;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::MeterProvider;
+use opentelemetry::metrics::{Histogram, MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
 
@@ -58,17 +59,29 @@ impl Served {
     }
 }
 
+/// Upper bounds of the buckets of `tidegate_gateway_seconds`.
+const SECONDS: [f64; 10] = [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 1e-1];
+
 /// Counters of the data path.
 #[derive(Debug, Default)]
 pub struct Counters {
     served: [AtomicU64; 7],
     hidden: AtomicU64,
+    seconds: OnceLock<Histogram<f64>>,
 }
 
 impl Counters {
     /// Counts a Fetch.
     pub fn served(&self, served: Served) {
         self.served[served as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Notes how long bytes of this API were in our hands, from read to written.
+    pub fn took(&self, key: i16, took: Duration) {
+        if let Some(seconds) = self.seconds.get() {
+            let api = KeyValue::new("api", crate::ledger::api_label(key));
+            seconds.record(took.as_secs_f64(), &[api]);
+        }
     }
 
     /// Counts an error of a follower that its client did not get to see.
@@ -141,6 +154,13 @@ impl Metrics {
 fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
     let meter = provider.meter("tidegate");
     let label = KeyValue::new::<&'static str, String>;
+    let seconds = meter
+        .f64_histogram("tidegate_gateway_seconds")
+        .with_description("Time bytes spend in the gateway, from read to written; one read in 64 is timed")
+        .with_boundaries(SECONDS.to_vec())
+        .build();
+    // Set once: a gateway has one set of metrics.
+    let _ = gateway.counters.seconds.set(seconds);
     let g = gateway.clone();
     meter
         .u64_observable_counter("tidegate_relayed_bytes")

@@ -71,7 +71,8 @@ impl Core {
     }
 
     /// Counts bytes that go from broker to client unchanged in number.
-    fn deliver(&self, key: i16, n: usize) {
+    fn deliver(&mut self, key: i16, n: usize) {
+        self.answering = key;
         self.count(Leg::BrokerToGateway, key, n);
         self.count(Leg::GatewayToClient, key, n);
     }

@@ -76,6 +76,8 @@ pub struct Core {
     pub outbound: Rest,
     /// What comes next from the broker.
     pub inbound: Inbound,
+    /// The API of the last answer that came by.
+    pub answering: i16,
     /// Set while SASL tokens pass without Kafka's header, after SaslHandshake v0.
     pub sasl: Option<SaslV0>,
     /// What steering remembers; made when the first consumer Fetch comes.

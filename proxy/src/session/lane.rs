@@ -6,6 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -43,6 +44,8 @@ struct Work {
     settled: usize,
     filled: usize,
     then: Then,
+    /// When these bytes arrived, for the few that are timed.
+    timed: Option<Instant>,
 }
 
 /// One direction.
@@ -52,6 +55,8 @@ pub struct Lane {
     carry: Vec<u8>,
     need: usize,
     unflushed: bool,
+    /// How long the last timed bytes took from their arrival to their last write.
+    pub took: Option<Duration>,
     /// The frame taken out, if there is one.
     pub held: Option<Vec<u8>>,
     /// The reading side has ended.
@@ -92,7 +97,12 @@ impl Lane {
     ) -> Poll<io::Result<()>> {
         while let Some(w) = self.work.as_mut() {
             while w.sent < w.settled {
-                let n = ready!(Pin::new(&mut to).poll_write(cx, &w.buffer[w.sent..w.settled]))?;
+                let written = Pin::new(&mut to).poll_write(cx, &w.buffer[w.sent..w.settled])?;
+                let Poll::Ready(n) = written else {
+                    // A receiver that is slow is not time that we added.
+                    w.timed = None;
+                    return Poll::Pending;
+                };
                 if n == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
@@ -123,6 +133,7 @@ impl Lane {
                     break;
                 }
                 Then::Parse if w.settled == w.filled => {
+                    self.took = w.timed.map(|at| at.elapsed());
                     self.work = None;
                     break;
                 }
@@ -165,7 +176,8 @@ impl Lane {
                 continue;
             }
             (self.carry, self.need) = (Vec::new(), 0);
-            self.work = Some(Work { buffer, sent: 0, settled: 0, filled, then: Then::Parse });
+            let timed = timed();
+            self.work = Some(Work { buffer, sent: 0, settled: 0, filled, then: Then::Parse, timed });
             return Poll::Ready(Ok(n));
         }
     }
@@ -177,4 +189,17 @@ impl Lane {
         let wanted = self.need.min((self.carry.len() * 2).max(LARGE)).max(self.carry.len() + 1);
         if pooled.len() >= wanted { pooled } else { Buffer::of(wanted) }
     }
+}
+
+/// One read in this many is timed: often enough to know the distribution, seldom enough to cost nothing.
+const TIMED_EVERY: u32 = 64;
+
+/// The time, for one call in [`TIMED_EVERY`].
+fn timed() -> Option<Instant> {
+    thread_local! {
+        static CALLS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
+    let n = CALLS.get().wrapping_add(1);
+    CALLS.set(n);
+    n.is_multiple_of(TIMED_EVERY).then(Instant::now)
 }

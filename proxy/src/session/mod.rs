@@ -135,6 +135,9 @@ impl Session {
         loop {
             self.up.parse(|bytes| self.core.request(bytes))?;
             ready!(self.up.poll_write(cx, &mut self.upstream))?;
+            if let Some(took) = self.up.took.take() {
+                self.core.gateway.counters.took(self.core.outbound.key, took);
+            }
             if self.up.held.is_some() {
                 return Poll::Pending;
             }
@@ -157,6 +160,9 @@ impl Session {
         loop {
             self.down.parse(|bytes| self.core.answer(bytes))?;
             ready!(self.down.poll_write(cx, &mut self.client))?;
+            if let Some(took) = self.down.took.take() {
+                self.core.gateway.counters.took(self.core.answering, took);
+            }
             if self.down.has_work() {
                 continue;
             }

@@ -60,6 +60,7 @@ async fn open(
         due: Default::default(),
         outbound: Default::default(),
         inbound: Default::default(),
+        answering: kafka::api::API_VERSIONS,
         sasl: None,
         steering: None,
     };

@@ -90,7 +90,8 @@ impl Core {
         self.pass(front.key, n)
     }
 
-    fn pass(&self, key: i16, n: usize) -> Step {
+    fn pass(&mut self, key: i16, n: usize) -> Step {
+        self.outbound.key = key;
         self.count(Leg::ClientToGateway, key, n);
         self.count(Leg::GatewayToBroker, key, n);
         Step::Forward(n)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use kafka::fetch::request::{Ask, FetchRequest, VERSION_FOLLOWERS, encode};
 use kafka::types::BrokerId;
 
+use crate::app::Gateway;
 use crate::ledger::Leg as Way;
 use crate::session::Session;
 use crate::session::fault::Fault;
@@ -61,7 +62,7 @@ async fn round(
         let Some(mut side) = side else { continue };
         let (frame, gateway) = (frames[place].clone(), session.core.gateway.clone());
         others.spawn(async move {
-            let answer = side.ask(&frame, &gateway.held, wait + GRACE).await;
+            let answer = ask(&gateway, &mut side, &frame, wait + GRACE).await;
             (place, side, answer)
         });
     }
@@ -88,8 +89,28 @@ pub async fn ask_once(
 ) -> Option<Held> {
     let mut side = open(session, broker).await?;
     let frame = [&(payload.len() as i32).to_be_bytes(), payload].concat();
-    let answer = side.ask(&frame, &session.core.gateway.held, wait).await;
+    let gateway = session.core.gateway.clone();
+    let answer = ask(&gateway, &mut side, &frame, wait).await;
     settle(session, side, key, frame.len(), answer)
+}
+
+/// Asks, and asks once more over a new connection if the old one turns out to have been ended meanwhile.
+async fn ask(gateway: &Gateway, side: &mut Side, frame: &[u8], wait: Duration) -> Result<Held, SideError> {
+    let used = side.used;
+    match side.ask(frame, &gateway.held, wait).await {
+        Err(SideError::Io(_)) if used => {
+            *side = dial(gateway, side.broker).await?;
+            side.ask(frame, &gateway.held, wait).await
+        }
+        answer => answer,
+    }
+}
+
+async fn dial(gateway: &Gateway, broker: BrokerId) -> Result<Side, SideError> {
+    let view = gateway.cluster.view();
+    let b = view.brokers.get(&broker).ok_or_else(|| SideError::Open("unknown broker".to_owned()))?;
+    let stream = gateway.open_as_ourselves(&b.host, b.port).await;
+    stream.map(|s| Side::new(broker, s)).map_err(|e| SideError::Open(e.to_string()))
 }
 
 /// Counts the bytes of a leg and keeps its connection for the next time if it is still sound.
@@ -126,10 +147,8 @@ async fn open(session: &mut Session, broker: BrokerId) -> Option<Side> {
         return Some(sides.swap_remove(at));
     }
     let gateway = session.core.gateway.clone();
-    let view = gateway.cluster.view();
-    let b = view.brokers.get(&broker)?;
-    match gateway.open_as_ourselves(&b.host, b.port).await {
-        Ok(stream) => Some(Side::new(broker, stream)),
+    match dial(&gateway, broker).await {
+        Ok(side) => Some(side),
         Err(e) => {
             gateway.rejects.side_failed(broker, &e);
             gateway.suspect(broker);

@@ -32,17 +32,22 @@ pub struct Side {
     /// Whom it reaches.
     pub broker: BrokerId,
     stream: Stream,
+    /// Whether it has answered before: then it may have been ended by the broker since (idle, or its session's
+    /// lifetime is over, KIP-368), and a failure says nothing about the broker.
+    pub used: bool,
 }
 
 impl Side {
     /// Wraps an open connection.
     pub fn new(broker: BrokerId, stream: Stream) -> Self {
-        Self { broker, stream }
+        Self { broker, stream, used: false }
     }
 
     /// Sends a frame (prefix included) and returns the answer's payload.
     pub async fn ask(&mut self, frame: &[u8], room: &Room, wait: Duration) -> Result<Held, SideError> {
-        ask(&mut self.stream, frame, room, wait).await
+        let answer = ask(&mut self.stream, frame, room, wait).await;
+        self.used = true;
+        answer
     }
 }
 

@@ -196,13 +196,17 @@ impl Watcher {
 
     async fn refresh(&mut self) -> Result<(), RefreshError> {
         let (names, ids) = self.handle.interest.current();
-        let cluster = match self.ask(&names, &ids).await {
-            Ok(cluster) => cluster,
-            Err(e) => {
-                self.connection = None;
-                return Err(e);
-            }
-        };
+        let had_connection = self.connection.is_some();
+        let mut asked = self.ask(&names, &ids).await;
+        if asked.is_err() && had_connection {
+            // Brokers end connections for reasons of their own; only a failure on a new one says something.
+            self.connection = None;
+            asked = self.ask(&names, &ids).await;
+        }
+        if asked.is_err() {
+            self.connection = None;
+        }
+        let cluster = asked?;
         let next = self.next_view(&cluster, &names, &ids);
         self.handle.interest.forget(|key| next.topic(key.as_ref()).is_none_or(|t| t.partitions.is_empty()));
         self.publish(next);
