@@ -295,3 +295,7 @@ fn source(config: &Config, dialer: &Dialer, unknown_zone: &Zone) -> Source {
 
 /// The view module, for the binary's commands.
 pub use view::View;
+
+#[cfg(test)]
+#[path = "testing.rs"]
+pub(crate) mod testing;

@@ -140,7 +140,8 @@ impl Lane {
                 Then::Parse => break,
             }
         }
-        if self.unflushed && self.work.is_none() {
+        // A held frame waits for the answers to what stands before it.
+        if self.unflushed && (self.work.is_none() || self.held.is_some()) {
             ready!(Pin::new(&mut to).poll_flush(cx))?;
             self.unflushed = false;
         }

@@ -11,6 +11,8 @@ pub mod open;
 pub mod request;
 pub mod sasl;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -101,10 +103,10 @@ impl Session {
     /// Both directions, as far as they go.
     fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<Result<Pause, Fault>> {
         loop {
-            let blocked = self.core.due.len() >= IN_FLIGHT_MAX;
             if let Poll::Ready(Err(e)) = self.poll_up(cx) {
                 return Poll::Ready(Err(e));
             }
+            let blocked = self.core.due.len() >= IN_FLIGHT_MAX;
             let down = self.poll_down(cx);
             if let Poll::Ready(Err(e)) = down {
                 return Poll::Ready(Err(e));

@@ -191,7 +191,7 @@ impl Core {
 
     /// A SASL token without a header; `None` when the exchange is over.
     fn sasl_token(&mut self, state: SaslV0, bytes: &[u8]) -> Result<Option<Step>, Fault> {
-        let len = match frame_len(bytes, 0, HOLD_MAX).map_err(|e| malformed(bytes, e))? {
+        let len = match frame_len(bytes, 0, self.gateway.frame_max).map_err(|e| malformed(bytes, e))? {
             Peek::NeedMore(n) => return Ok(Some(Step::NeedMore(n))),
             Peek::Ready(len) => len,
         };

@@ -168,7 +168,7 @@ async fn on_behalf(
 }
 
 /// Partitions that the client may not read go to its own broker, which says so itself.
-fn own_where_refused(legs: &[Leg], own: BrokerId, allowed: &[bool]) -> Vec<Leg> {
+pub(super) fn own_where_refused(legs: &[Leg], own: BrokerId, allowed: &[bool]) -> Vec<Leg> {
     let mut out: Vec<Leg> = Vec::new();
     let mut refused = Vec::new();
     for leg in legs {

@@ -12,6 +12,8 @@ pub mod offsets;
 pub mod plan;
 pub mod rights;
 pub mod side;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -344,3 +344,12 @@ impl View {
         }
     }
 }
+
+impl ClusterHandle {
+    /// A handle over a cluster that looks like `view` for ever, for tests of what is decided by it.
+    #[cfg(test)]
+    pub(crate) fn of(view: View) -> Self {
+        let views = watch::channel(Arc::new(view)).1;
+        Self { views, interest: Arc::default(), nudge: Arc::default(), signals: Arc::default() }
+    }
+}

@@ -1,0 +1,210 @@
+//! Whole sessions over loopback sockets.
+
+use std::time::Duration;
+
+use kafka::api::{FETCH, PRODUCE};
+use kafka::client::Stream;
+use kafka::fetch::answer::{Answer, PartitionAnswer};
+use kafka::fetch::request::{FetchRequest, TopicRef};
+use kafka::types::{BrokerId, Partition};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::{OFFSET_COMMIT, answer, framed, produce, request, view};
+use crate::app::testing;
+use crate::session::Session;
+use crate::session::core::Core;
+use crate::session::fault::Fault;
+use crate::session::stream::ClientStream;
+
+/// Long enough for anything here on a busy machine; reached only when a promise is broken.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let here = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("a connection");
+    (here, listener.accept().await.expect("the same one").0)
+}
+
+/// The client's and the broker's ends of a session that has yet to run.
+async fn session(core: Core) -> (TcpStream, TcpStream, Session) {
+    let (client, accepted) = pair().await;
+    let (upstream, broker) = pair().await;
+    (client, broker, Session::new(core, ClientStream::Plain(accepted), Stream::Plain(upstream)))
+}
+
+async fn read_frame(from: &mut TcpStream) -> Option<Vec<u8>> {
+    let len = from.read_i32().await.ok()?;
+    let mut payload = vec![0; len as usize];
+    from.read_exact(&mut payload).await.ok()?;
+    Some(payload)
+}
+
+fn id_of(payload: &[u8]) -> i32 {
+    i32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]])
+}
+
+fn commit(id: i32) -> Vec<u8> {
+    request(OFFSET_COMMIT, 8, id, &id.to_be_bytes())
+}
+
+fn committed(id: i32) -> Vec<u8> {
+    answer(OFFSET_COMMIT, 8, id, &[0; 20])
+}
+
+/// A broker that answers each commit once it has `lag` more in hand, and the rest when the client is done.
+fn broker(mut socket: TcpStream, lag: usize) -> JoinHandle<usize> {
+    tokio::spawn(async move {
+        let (mut waiting, mut seen) = (std::collections::VecDeque::new(), 0);
+        while let Some(payload) = read_frame(&mut socket).await {
+            seen += 1;
+            waiting.push_back(id_of(&payload));
+            if waiting.len() > lag {
+                let id = waiting.pop_front().expect("one is there");
+                socket.write_all(&committed(id)).await.expect("the gateway reads");
+            }
+        }
+        for id in waiting {
+            socket.write_all(&committed(id)).await.expect("the gateway reads");
+        }
+        seen
+    })
+}
+
+async fn within<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, what).await.expect("done in time")
+}
+
+/// Sends `n` commits at once and then no more; returns whatever comes back.
+async fn pipeline(client: TcpStream, n: i32) -> Vec<u8> {
+    let (mut from, mut to) = client.into_split();
+    let sent = tokio::spawn(async move {
+        for id in 0..n {
+            to.write_all(&commit(id)).await.expect("the gateway reads");
+        }
+        to.shutdown().await.expect("half closed");
+    });
+    let mut seen = Vec::new();
+    from.read_to_end(&mut seen).await.expect("answers, then the end");
+    sent.await.expect("all sent");
+    seen
+}
+
+#[tokio::test]
+async fn a_client_that_pipelines_and_half_closes_gets_every_answer_in_order() {
+    for (n, lag) in [(1, 0), (1_000, 0), (1_000, 999), (5_000, 500)] {
+        let (client, socket, session) = session(testing::core(view(), 1, 1)).await;
+        let served = broker(socket, lag);
+        let run = tokio::spawn(session.run());
+        let seen = within(pipeline(client, n)).await;
+        assert!(seen == (0..n).flat_map(committed).collect::<Vec<_>>(), "{n} requests, lag {lag}");
+        assert_eq!(within(served).await.expect("a broker"), n as usize);
+        assert!(within(run).await.expect("a session").is_ok());
+    }
+}
+
+/// More requests than may be under way come in one read, and their answers are there when the relay looks: it must
+/// still hear of the next request.
+#[tokio::test]
+async fn a_full_queue_that_empties_at_once_does_not_make_the_relay_deaf() {
+    let (mut client, mut broker, session) = session(testing::core(view(), 1, 1)).await;
+    let n = crate::session::core::IN_FLIGHT_MAX as i32 + 76;
+    broker.write_all(&(0..n).flat_map(committed).collect::<Vec<_>>()).await.expect("answers, in advance");
+    client.write_all(&(0..n).flat_map(commit).collect::<Vec<_>>()).await.expect("requests");
+    let ClientStream::Plain(accepted) = &session.client else { panic!("a plain connection") };
+    within(accepted.readable()).await.expect("the requests are there");
+    within(session.upstream.tcp().readable()).await.expect("the answers too");
+    let run = tokio::spawn(session.run());
+    for id in 0..n {
+        let payload = within(read_frame(&mut broker)).await.expect("a request");
+        assert_eq!(id_of(&payload), id);
+        within(read_frame(&mut client)).await.expect("its answer");
+    }
+    client.write_all(&commit(n)).await.expect("one more");
+    let payload = within(read_frame(&mut broker)).await.expect("it gets through");
+    assert_eq!(id_of(&payload), n);
+    drop((client, broker));
+    let _ = within(run).await;
+}
+
+#[tokio::test]
+async fn a_produce_without_acks_reaches_the_broker_though_the_client_is_gone() {
+    let (mut client, mut socket, session) = session(testing::core(view(), 1, 1)).await;
+    let run = tokio::spawn(session.run());
+    let sent = request(PRODUCE, 3, 1, &produce(0, &[1; 300_000]));
+    client.write_all(&sent).await.expect("a request");
+    client.shutdown().await.expect("half closed");
+    let mut seen = Vec::new();
+    within(socket.read_to_end(&mut seen)).await.expect("the request, then the end");
+    assert!(seen == sent);
+    assert!(within(run).await.expect("a session").is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_to_another_request_ends_the_connection_unseen() {
+    let (mut client, mut broker, session) = session(testing::core(view(), 1, 1)).await;
+    let run = tokio::spawn(session.run());
+    client.write_all(&commit(1)).await.expect("a request");
+    within(read_frame(&mut broker)).await.expect("the request");
+    broker.write_all(&committed(2)).await.expect("an answer");
+    assert!(matches!(within(run).await.expect("a session"), Err(Fault::Answer(_))));
+    let mut seen = Vec::new();
+    let _ = within(client.read_to_end(&mut seen)).await;
+    assert!(seen.is_empty(), "a client takes a wrong correlation id badly");
+}
+
+#[tokio::test]
+async fn a_broker_that_ends_the_connection_ends_the_clients() {
+    let (mut client, mut broker, session) = session(testing::core(view(), 1, 1)).await;
+    let run = tokio::spawn(session.run());
+    client.write_all(&[commit(1), commit(2)].concat()).await.expect("requests");
+    within(read_frame(&mut broker)).await.expect("a request");
+    within(read_frame(&mut broker)).await.expect("another");
+    broker.write_all(&committed(1)).await.expect("one answer");
+    drop(broker);
+    let mut seen = Vec::new();
+    within(client.read_to_end(&mut seen)).await.expect("the answer, then the end");
+    assert_eq!(seen, committed(1));
+    assert!(within(run).await.expect("a session").is_ok());
+}
+
+/// What the leader says to a peek: nothing against it, and one batch that nobody wants.
+fn peeked(payload: &[u8]) -> Vec<u8> {
+    let peek = FetchRequest::parse(payload, 11).expect("a Fetch");
+    assert_eq!((peek.max_wait_ms, peek.max_bytes, peek.rack), (0, 1, "az1"), "it asks for next to nothing");
+    let said = PartitionAnswer {
+        records: b"one batch",
+        high_watermark: 44,
+        last_stable_offset: 44,
+        ..PartitionAnswer::empty(TopicRef::Name("t"), Partition(1))
+    };
+    Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: vec![said] }.encode(11, id_of(payload))
+}
+
+/// The client of az1 asks broker 2, which leads partition 1; broker 1 in its zone follows.
+#[tokio::test]
+async fn a_hint_among_pipelined_requests_is_answered_in_its_turn_after_the_leader_agreed() {
+    let (mut client, mut broker, session) = session(testing::core(view(), 2, 2)).await;
+    let run = tokio::spawn(session.run());
+    let fetch = testing::fetch(11, 2, &[("t", 1)]);
+    client.write_all(&[commit(1), fetch, commit(3)].concat()).await.expect("requests");
+    let first = within(read_frame(&mut broker)).await.expect("a request");
+    assert_eq!(id_of(&first), 1);
+    broker.write_all(&committed(1)).await.expect("an answer");
+    let peek = within(read_frame(&mut broker)).await.expect("a peek");
+    assert_eq!(i16::from_be_bytes([peek[0], peek[1]]), FETCH);
+    broker.write_all(&peeked(&peek)).await.expect("an answer");
+    let third = within(read_frame(&mut broker)).await.expect("the third");
+    assert_eq!(id_of(&third), 3);
+    broker.write_all(&committed(3)).await.expect("an answer");
+    assert_eq!(framed(&within(read_frame(&mut client)).await.expect("the first")), committed(1));
+    let hint = within(read_frame(&mut client)).await.expect("the second");
+    let hint = Answer::parse(&hint, 11).expect("a Fetch answer");
+    let p = &hint.partitions[0];
+    assert_eq!((hint.error, hint.session_id, p.error), (0, 0, 0));
+    assert_eq!((p.preferred_read_replica, p.high_watermark, p.records), (BrokerId(1), 44, &b""[..]));
+    assert_eq!(framed(&within(read_frame(&mut client)).await.expect("the third")), committed(3));
+    drop(client);
+    assert!(within(run).await.expect("a session").is_ok());
+}

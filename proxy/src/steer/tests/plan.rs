@@ -1,0 +1,264 @@
+use std::time::{Duration, Instant};
+
+use kafka::fetch::request::{FetchRequest, Session, TopicRef};
+use kafka::types::{BrokerId, Partition};
+
+use crate::app::testing::{brokers, fetch, three, topic, topic_id, zone};
+use crate::steer::memory::Memory;
+use crate::steer::plan::{Facts, Leg, Plan, plan};
+use crate::view::interest::TopicKey;
+use crate::view::{BrokerState, View};
+
+/// Partition by partition: led by 1; led by 2; led by 3 alone; without a leader; led by 1 with 2 out of sync.
+fn world() -> View {
+    let partitions: [(Option<i32>, &[i32]); 5] =
+        [(Some(1), &[1, 2, 3]), (Some(2), &[1, 2, 3]), (Some(3), &[3]), (None, &[2]), (Some(1), &[1, 3])];
+    View::of(three(), vec![topic("t", &partitions), topic("missing", &[])])
+}
+
+/// One fetch and what it is planned by; the defaults are a consumer of az2 at broker 1, v11, who was never seen.
+struct Case {
+    view: View,
+    zone: &'static str,
+    own: i32,
+    stand_in: bool,
+    version: i16,
+    session: Session,
+    memory: Memory,
+    /// How long after the memory's events.
+    later: Duration,
+    learned: bool,
+    start: Instant,
+}
+
+impl Case {
+    fn new() -> Self {
+        Self {
+            view: world(),
+            zone: "az2",
+            own: 1,
+            stand_in: false,
+            version: 11,
+            session: Session::None,
+            memory: Memory::default(),
+            later: Duration::ZERO,
+            learned: false,
+            start: Instant::now(),
+        }
+    }
+
+    fn at(own: i32) -> Self {
+        Self { own, ..Self::new() }
+    }
+
+    fn plan(&self, partitions: &[i32]) -> Plan {
+        self.plan_of(&partitions.iter().map(|p| ("t", *p)).collect::<Vec<_>>())
+    }
+
+    fn plan_of(&self, partitions: &[(&str, i32)]) -> Plan {
+        let frame = fetch(self.version, 1, partitions);
+        let mut request = FetchRequest::parse(&frame[4..], self.version).expect("our own request");
+        request.session = self.session;
+        let facts = Facts {
+            view: &self.view,
+            zone: &zone(self.zone),
+            own: BrokerId(self.own),
+            stand_in: self.stand_in,
+            memory: &self.memory,
+            now: self.start + self.later,
+            learned: self.learned,
+        };
+        plan(&facts, &request)
+    }
+
+    fn later(mut self, millis: u64) -> Self {
+        self.later = Duration::from_millis(millis);
+        self
+    }
+
+    /// The memory is of a topic by name: versions up to 12.
+    fn hinted(mut self, partition: i32) -> Self {
+        self.memory.hinted(TopicRef::Name("t"), Partition(partition), self.start);
+        self
+    }
+
+    fn troubled(mut self, partition: i32, broker: i32) -> Self {
+        self.memory.trouble(TopicRef::Name("t"), Partition(partition), BrokerId(broker), self.start);
+        self
+    }
+}
+
+fn legs(list: &[(i32, &[usize])]) -> Plan {
+    Plan::Legs(list.iter().map(|(b, p)| Leg { broker: BrokerId(*b), partitions: p.to_vec() }).collect())
+}
+
+fn to(replica: i32) -> Option<BrokerId> {
+    Some(BrokerId(replica))
+}
+
+#[test]
+fn a_leader_in_the_clients_zone_serves_whatever_the_version() {
+    for version in 4..=18 {
+        assert_eq!(Case { version, ..Case::at(2) }.plan(&[1]), Plan::Forward, "v{version}");
+    }
+}
+
+#[test]
+fn a_client_that_can_follow_is_pointed_to_the_follower_in_its_zone() {
+    for version in 11..=18 {
+        let session = [Session::None, Session::Open][version as usize % 2];
+        assert_eq!(
+            Case { version, session, ..Case::new() }.plan(&[0]),
+            Plan::Hint(vec![to(2)]),
+            "v{version}"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_cannot_follow_is_served_from_the_follower_on_its_behalf() {
+    for version in 4..=10 {
+        assert_eq!(Case { version, ..Case::new() }.plan(&[0]), legs(&[(2, &[0])]), "v{version}");
+    }
+}
+
+#[test]
+fn a_hint_that_was_not_followed_is_not_repeated_within_a_minute() {
+    assert_eq!(Case::new().hinted(0).plan(&[0]), legs(&[(2, &[0])]));
+    assert_eq!(Case::new().hinted(0).later(59_999).plan(&[0]), legs(&[(2, &[0])]));
+    assert_eq!(Case::new().hinted(0).later(60_000).plan(&[0]), Plan::Hint(vec![to(2)]));
+    assert_eq!(Case::new().hinted(1).plan(&[0]), Plan::Hint(vec![to(2)]), "another partition's hint");
+}
+
+#[test]
+fn a_fetch_at_the_in_zone_followers_endpoint_passes_where_followers_serve_consumers() {
+    for version in 4..=18 {
+        let expected = if version >= 11 { Plan::Forward } else { legs(&[(1, &[0])]) };
+        assert_eq!(Case { version, ..Case::at(2) }.plan(&[0]), expected, "v{version}");
+    }
+}
+
+#[test]
+fn a_stand_in_gives_no_hints_but_serves_from_where_the_data_is() {
+    let stand_in = |own| Case { stand_in: true, ..Case::at(own) };
+    assert_eq!(stand_in(1).plan(&[0]), legs(&[(2, &[0])]), "leader out of zone");
+    assert_eq!(stand_in(2).plan(&[0]), Plan::Forward, "a follower in zone");
+    assert_eq!(stand_in(1).plan(&[1, 2, 4]), legs(&[(2, &[0]), (3, &[1]), (1, &[2])]));
+    assert_eq!(Case { version: 4, ..stand_in(3) }.plan(&[0]), legs(&[(2, &[0])]));
+}
+
+#[test]
+fn a_replica_out_of_sync_serves_nobody() {
+    assert_eq!(Case::at(1).plan(&[4]), Plan::Forward, "the leader serves");
+    assert_eq!(Case::at(2).plan(&[4]), legs(&[(1, &[0])]), "its endpoint serves from the leader");
+}
+
+#[test]
+fn a_replica_that_does_not_answer_serves_nobody() {
+    for state in [BrokerState::Suspect, BrokerState::Absent] {
+        let dead =
+            brokers(&[(1, "az1", BrokerState::Live), (2, "az2", state), (3, "az3", BrokerState::Live)]);
+        let case = |own| Case { view: View { brokers: dead.clone(), ..world() }, ..Case::at(own) };
+        assert_eq!(case(1).plan(&[0]), Plan::Forward, "{state:?}: the leader serves");
+        assert_eq!(case(2).plan(&[0]), legs(&[(1, &[0])]), "{state:?}: its endpoint serves from the leader");
+    }
+}
+
+#[test]
+fn a_follower_in_trouble_is_replaced_by_the_leader_for_ten_seconds_and_for_that_partition_only() {
+    assert_eq!(Case::at(2).troubled(0, 2).plan(&[0]), legs(&[(1, &[0])]));
+    assert_eq!(Case::at(2).troubled(0, 2).later(9_999).plan(&[0]), legs(&[(1, &[0])]));
+    assert_eq!(Case::at(2).troubled(0, 2).later(10_000).plan(&[0]), Plan::Forward);
+    assert_eq!(Case::at(1).troubled(0, 2).plan(&[0]), Plan::Forward, "no hint to it either");
+    assert_eq!(Case::at(2).troubled(1, 2).plan(&[0]), Plan::Forward, "another partition's trouble");
+    // A leader's trouble is nobody else's to mend.
+    assert_eq!(Case::at(1).troubled(4, 1).plan(&[4]), Plan::Forward);
+}
+
+#[test]
+fn what_nobody_leads_or_nobody_knows_is_the_brokers_to_answer() {
+    assert_eq!(Case::new().plan(&[3]), Plan::Forward, "no leader");
+    assert_eq!(Case::new().plan(&[77]), Plan::Forward, "no such partition");
+    assert_eq!(Case::new().plan_of(&[("missing", 0)]), Plan::Forward, "known to be missing");
+}
+
+#[test]
+fn topics_not_in_the_view_are_learned_once() {
+    let wanted = [("t", 0), ("new", 0), ("new", 1), ("other", 0)];
+    let named = |n: &str| TopicKey::Name(n.into());
+    assert_eq!(Case::new().plan_of(&wanted), Plan::Learn(vec![named("new"), named("other")]));
+    let by_id = Case { version: 13, ..Case::new() };
+    assert_eq!(by_id.plan_of(&[("new", 0)]), Plan::Learn(vec![TopicKey::Id(topic_id("new"))]));
+    let learned = Case { learned: true, ..Case::new() };
+    assert_eq!(learned.plan_of(&[("new", 0)]), Plan::Forward, "then it is the broker's to answer");
+}
+
+#[test]
+fn a_zone_without_a_replica_reads_where_it_asks() {
+    let far = |own| Case { zone: "az9", ..Case::at(own) };
+    assert_eq!(far(1).plan(&[0]), Plan::Forward, "the leader");
+    assert_eq!(far(3).plan(&[0]), Plan::Forward, "a follower in sync");
+    assert_eq!(far(2).plan(&[4]), legs(&[(1, &[0])]), "a follower out of sync");
+    assert_eq!(
+        Case { version: 10, ..far(3) }.plan(&[0]),
+        legs(&[(1, &[0])]),
+        "a client followers don't serve"
+    );
+}
+
+#[test]
+fn of_a_mixed_fetch_the_steerable_are_hinted_first_and_later_all_are_served() {
+    assert_eq!(Case::new().plan(&[0, 4]), Plan::Hint(vec![to(2), None]));
+    assert_eq!(Case::new().hinted(0).plan(&[0, 4]), legs(&[(2, &[0]), (1, &[1])]));
+    assert_eq!(Case::new().hinted(0).plan(&[4, 0, 1, 2]), legs(&[(1, &[0]), (2, &[1, 2]), (3, &[3])]));
+}
+
+#[test]
+fn several_replicas_of_a_zone_share_its_partitions() {
+    let four = brokers(&[1, 2, 3, 4].map(|id| (id, ["az1", "az2"][usize::from(id > 1)], BrokerState::Live)));
+    let t = topic("t", &[(Some(1), &[1, 2, 3, 4][..]); 6]);
+    let case = Case { view: View::of(four, vec![t]), ..Case::new() };
+    assert_eq!(case.plan(&[0, 1, 2, 3, 4, 5]), Plan::Hint(vec![to(2), to(3), to(4), to(2), to(3), to(4)]));
+}
+
+#[test]
+fn a_session_goes_on_where_all_it_lists_is_served() {
+    let going_on = |own| Case { session: Session::Continue, ..Case::at(own) };
+    assert_eq!(going_on(2).plan(&[]), Plan::Forward);
+    assert_eq!(going_on(2).plan(&[0, 1]), Plan::Forward);
+}
+
+#[test]
+fn a_session_that_lists_what_is_due_elsewhere_is_flushed() {
+    let going_on = Case { session: Session::Continue, ..Case::new() };
+    assert_eq!(going_on.plan(&[0]), Plan::Flush);
+    assert_eq!(going_on.plan(&[4, 0]), Plan::Flush);
+}
+
+#[test]
+fn a_session_is_flushed_after_a_followers_trouble_even_if_it_lists_nothing() {
+    let going_on = || Case { session: Session::Continue, ..Case::at(2) }.troubled(0, 2);
+    assert_eq!(going_on().plan(&[]), Plan::Flush);
+    assert_eq!(going_on().later(10_000).plan(&[]), Plan::Forward);
+}
+
+#[test]
+fn a_session_out_of_zone_is_flushed_when_the_cluster_changes_but_once_a_minute_at_most() {
+    let changed = |own| {
+        let mut case = Case { session: Session::Continue, ..Case::at(own) };
+        case.memory.session_opened(case.view.generation);
+        assert_eq!(case.plan(&[]), Plan::Forward, "nothing has changed");
+        case.view.generation += 1;
+        case
+    };
+    assert_eq!(changed(2).plan(&[]), Plan::Forward, "in zone there is nothing better");
+    assert_eq!(Case { stand_in: true, ..changed(2) }.plan(&[]), Plan::Flush, "a stand-in's session");
+    let mut case = changed(1);
+    assert_eq!(case.plan(&[]), Plan::Flush);
+    case.memory.flushed(case.start);
+    assert_eq!(case.plan(&[]), Plan::Forward);
+    case = case.later(59_999);
+    assert_eq!(case.plan(&[]), Plan::Forward);
+    case = case.later(60_000);
+    assert_eq!(case.plan(&[]), Plan::Flush);
+}

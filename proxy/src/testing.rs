@@ -1,0 +1,137 @@
+//! A cluster, a gateway before it and a session's core, made by hand: for tests of what is decided by them.
+//!
+//! Three brokers, one to three, in zones az1 to az3. The gateway stands in az1 and tells clients `gw.example`.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use config::Zone;
+use kafka::fetch::request::{Ask, FetchPartition, TopicRef, VERSION_TOPIC_IDS, encode};
+use kafka::types::{BrokerId, LeaderEpoch, Offset, Partition, TopicId};
+use tokio::sync::mpsc;
+
+use super::{Clients, Connections, Counters, Door, Gateway, Ledger, Rejects, Room};
+use crate::session::core::Core;
+use crate::view::watch::ClusterHandle;
+use crate::view::{BrokerState, BrokerView, PartitionView, TopicView, View};
+
+const FILE: &str = "\
+gateway: {id: gw, zone: az1}
+cluster: {bootstrap: ['127.0.0.1:9092']}
+listeners:
+  - name: clients
+    bind: 127.0.0.1:29092
+    advertise: gw.example
+    brokers: {ports: 29100-29199}
+";
+
+/// A zone.
+pub(crate) fn zone(name: &str) -> Zone {
+    Zone::new(name).expect("a zone's name")
+}
+
+/// Brokers by id, zone and state.
+pub(crate) fn brokers(list: &[(i32, &str, BrokerState)]) -> BTreeMap<BrokerId, BrokerView> {
+    let broker = |(id, z, state): &(i32, &str, BrokerState)| {
+        let view = BrokerView {
+            host: format!("broker-{id}.internal").into(),
+            port: 9092,
+            rack: Some((*z).to_owned()),
+            zone: zone(z),
+            state: *state,
+        };
+        (BrokerId(*id), view)
+    };
+    list.iter().map(broker).collect()
+}
+
+/// Brokers 1 to 3, alive, in az1 to az3.
+pub(crate) fn three() -> BTreeMap<BrokerId, BrokerView> {
+    brokers(&[1, 2, 3].map(|id| (id, ["az1", "az2", "az3"][id as usize - 1], BrokerState::Live)))
+}
+
+/// The id that a topic of this name has here: its first letter sixteen times.
+pub(crate) fn topic_id(name: &str) -> TopicId {
+    TopicId([name.as_bytes()[0]; 16])
+}
+
+/// A topic of partitions from 0 on, each (leader or none, in-sync replicas).
+pub(crate) fn topic(name: &str, partitions: &[(Option<i32>, &[i32])]) -> TopicView {
+    let partition = |(i, (leader, isr)): (usize, &(Option<i32>, &[i32]))| {
+        let view =
+            PartitionView { leader: leader.map(BrokerId), isr: isr.iter().map(|id| BrokerId(*id)).collect() };
+        (Partition(i as i32), view)
+    };
+    TopicView {
+        name: name.into(),
+        id: topic_id(name),
+        partitions: partitions.iter().enumerate().map(partition).collect(),
+    }
+}
+
+/// A consumer's sessionless Fetch (prefix included) of these partitions, from offset 0 and without an epoch.
+pub(crate) fn fetch(version: i16, correlation_id: i32, partitions: &[(&str, i32)]) -> Vec<u8> {
+    let asked = partitions.iter().map(|(name, p)| {
+        let topic = match version >= VERSION_TOPIC_IDS {
+            true => TopicRef::Id(topic_id(name)),
+            false => TopicRef::Name(name),
+        };
+        FetchPartition::new(topic, Partition(*p), Offset(0), LeaderEpoch(-1), 1 << 20)
+    });
+    let ask = Ask {
+        version,
+        correlation_id,
+        max_wait_ms: 500,
+        min_bytes: 1,
+        max_bytes: 50 << 20,
+        isolation_level: 0,
+    };
+    encode(ask, "consumer", &asked.collect::<Vec<_>>().iter().collect::<Vec<_>>())
+}
+
+/// The gateway, before a cluster that looks like `view` for ever.
+pub(crate) fn gateway(view: View) -> Arc<Gateway> {
+    let config = config::parse(FILE, ".").expect("a sound file");
+    let frame_max = config.limits.frame.0 as usize;
+    Arc::new(Gateway {
+        zones: config.zones.clone(),
+        fleet: super::fleet(&config),
+        unknown_zone: zone("unknown"),
+        cluster: ClusterHandle::of(view),
+        dialer: super::dialer(&config).expect("a dialer without TLS"),
+        frame_max,
+        handshake_max: config.limits.handshake,
+        ledger: Ledger::new(config.gateway.zone.clone()),
+        counters: Counters::default(),
+        clients: Clients::default(),
+        connections: Connections::new(100, 100),
+        rejects: Rejects::default(),
+        held: Room::new(config.limits.in_flight_bytes.0, frame_max),
+        suspects: mpsc::channel(1).0,
+    })
+}
+
+/// The core of a session at `endpoint` whose upstream is `own`, before a cluster that looks like `view`.
+pub(crate) fn core(view: View, endpoint: i32, own: i32) -> Core {
+    let config = config::parse(FILE, ".").expect("a sound file");
+    let door: Door = super::door(&config.listeners[0]).expect("a door without TLS");
+    let gateway = gateway(view);
+    let zone = gateway.fleet.zone.clone();
+    let account = gateway.ledger.account(&zone, &gateway.unknown_zone);
+    Core {
+        gateway,
+        door: Arc::new(door),
+        endpoint: Some(BrokerId(endpoint)),
+        own: BrokerId(own),
+        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        zone,
+        rule: None,
+        account,
+        due: Default::default(),
+        outbound: Default::default(),
+        inbound: Default::default(),
+        sasl: None,
+        steering: None,
+    }
+}
