@@ -131,6 +131,7 @@ pub(crate) fn core(view: View, endpoint: i32, own: i32) -> Core {
         due: Default::default(),
         outbound: Default::default(),
         inbound: Default::default(),
+        answering: kafka::api::API_VERSIONS,
         sasl: None,
         steering: None,
     }
