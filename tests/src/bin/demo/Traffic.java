@@ -116,7 +116,7 @@ public final class Traffic {
         long between = TimeUnit.SECONDS.toNanos(seconds) / records;
         for (long n = 0; n < records; n++) {
             byte[] key = Long.toString(n).getBytes();
-            producer.send(new ProducerRecord<>(topic, key, new byte[size]), (metadata, error) -> {
+            producer.send(new ProducerRecord<>(topic, key, value(n, size)), (metadata, error) -> {
                 if (error == null) {
                     acknowledged.incrementAndGet();
                 } else {
@@ -128,6 +128,15 @@ public final class Traffic {
                 LockSupport.parkNanos(early);
             }
         }
+    }
+
+    /** Text, so that the console consumer shows something. */
+    private static byte[] value(long number, int size) {
+        byte[] value = new byte[size];
+        Arrays.fill(value, (byte) '.');
+        byte[] text = ("order " + number + " ").getBytes();
+        System.arraycopy(text, 0, value, 0, text.length);
+        return value;
     }
 
     private final class Reader implements Runnable {

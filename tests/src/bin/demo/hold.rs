@@ -41,8 +41,16 @@ struct Held {
     cluster: Cluster,
 }
 
-/// Starts everything and holds it.
+/// Starts everything and holds it. The pid is noted in a file meanwhile.
 pub(crate) fn run() -> Result<()> {
+    let pid_file = places::pid_file(&places::folder()?);
+    fs::write(&pid_file, format!("{}\n", std::process::id()))?;
+    let held = hold();
+    fs::remove_file(&pid_file)?;
+    held
+}
+
+fn hold() -> Result<()> {
     let (end, ended) = mpsc::channel();
     let by_signal = end.clone();
     signals::on_end(move || {

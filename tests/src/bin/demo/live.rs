@@ -5,12 +5,12 @@ use super::places::Place;
 use super::screen::{Ink, Screen};
 use super::traffic::{Progress, RECORDS, megabytes};
 
-/// Cells of the bar that splits a zone's bytes.
+/// Cells of the bar that splits a zone's bytes. Lines stay below 80 columns: one that wraps spoils the painting.
 const BAR: usize = 30;
 
 /// A block of a line a zone: what was read there, and how much of that crossed a zone.
 pub(crate) fn block(screen: &Screen, progress: &Progress, flows: &Flows, places: &[Place]) -> String {
-    let header = format!("  {:<12}{:>12}{:>12}{:>12}", "zone", "records", "read", "crossed");
+    let header = format!("  {:<6}{:>10}{:>12}{:>12}", "zone", "records", "read", "crossed");
     let mut lines = vec![screen.ink(Ink::Dim, &header)];
     lines.extend(places.iter().map(|place| zone(screen, &place.zone, progress, flows)));
     let (written, all) = (megabytes(progress.acknowledged), megabytes(RECORDS));
@@ -22,8 +22,8 @@ pub(crate) fn block(screen: &Screen, progress: &Progress, flows: &Flows, places:
 fn zone(screen: &Screen, zone: &str, progress: &Progress, flows: &Flows) -> String {
     let records = progress.consumers.iter().find(|c| c.zone == zone).map_or(0, |c| c.records);
     let moved = flows.moved(Work::Reading, |flow| flow.client_zone == zone);
-    let numbers = format!("{records:>12}{:>12}{:>12}", mb(moved.all), mb(moved.crossed));
-    format!("  {zone:<12}{numbers}  {}", bar(screen, &moved))
+    let numbers = format!("{records:>10}{:>12}{:>12}", mb(moved.all), mb(moved.crossed));
+    format!("  {zone:<6}{numbers}  {}", bar(screen, &moved))
 }
 
 /// Green for what stayed in its zone, red for what crossed.

@@ -4,33 +4,32 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
-use tidegate_tests::{cache, gateway};
+use tidegate_tests::{Version, cache, gateway};
 
 use super::places::{self, Place};
 
 /// What to do with brokers and gateways that stay up.
 pub(crate) fn kept(places: &[Place], folder: &Path) -> Result<String> {
     let binary = places::from_here(&gateway::binary_path()?);
-    let mut text = String::from("Everything is still up:\n");
+    let mut text = format!("Still up:\n  {:<6}{:<19}{:<19}admin\n", "zone", "broker", "gateway");
     for Place { zone, broker, gateway, admin, .. } in places {
-        let _ = writeln!(
-            text,
-            "  {zone}  broker {broker}  gateway {gateway}  http://{admin}/status  http://{admin}/metrics"
-        );
+        let _ = writeln!(text, "  {zone:<6}{broker:<19}{gateway:<19}http://{admin}/status  /metrics");
     }
     let Some(first) = places.first() else { return Ok(text) };
-    let jars = cache::dir().join(format!("kafka-{}/lib/*", tidegate_tests::Version::Newest.number()));
+    let jars = cache::dir().join(format!("kafka-{}/lib/*", Version::Newest.number()));
+    let (zone, server, admin, config) = (&first.zone, &first.gateway, &first.admin, config(folder, first));
     let _ = write!(
         text,
-        "\nLook\n  {binary} status --admin http://{}\n  {binary} check --connect -c {}\n\
-         Read, as a client of {} would\n  java -cp '{}' org.apache.kafka.tools.consumer.ConsoleConsumer \
-         --bootstrap-server {} --topic through --from-beginning --formatter-property print.key=true --max-messages 5\n\
-         Stop it\n  kill $(cat {})",
-        first.admin,
-        config(folder, first),
-        first.zone,
+        "\nWhat a gateway sees and does, and what its file means:\n\
+         \x20 {binary} status --admin http://{admin}\n\
+         \x20 {binary} check --connect -c {config}\n\
+         Kafka's own consumer, through the gateway of {zone}:\n\
+         \x20 java -cp '{}' \\\n\
+         \x20   org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server {server} \\\n\
+         \x20   --topic through --from-beginning --max-messages 5\n\
+         To end it all:\n\
+         \x20 kill $(cat {})",
         jars.display(),
-        first.gateway,
         places::from_here(&places::pid_file(folder)),
     );
     Ok(text)
@@ -40,9 +39,10 @@ pub(crate) fn kept(places: &[Place], folder: &Path) -> Result<String> {
 pub(crate) fn gone(places: &[Place], folder: &Path) -> String {
     let configs: Vec<_> = places.iter().map(|place| config(folder, place)).collect();
     format!(
-        "Brokers and gateways are gone again. The gateways' configuration files stay:\n  {}\n\
-         make demo KEEP=1 leaves everything up, with /status and /metrics of every gateway to look at.",
-        configs.join("  ")
+        "Everything is stopped again. Where to look next:\n\
+         \x20 the gateways' configuration  {}\n\
+         \x20 make demo KEEP=1             leaves all up: /status, /metrics, `tidegate status`",
+        configs.join(" ")
     )
 }
 

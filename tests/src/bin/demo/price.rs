@@ -23,7 +23,7 @@ impl FromStr for Price {
 impl Price {
     /// The price as people name it.
     pub(crate) fn describe(self) -> String {
-        format!("USD {} per GB on each side of the border, {} for both", self.0, round(self.0 * 2.0))
+        format!("USD {} per GB on each side of a zone's border, {} for both", self.0, round(self.0 * 2.0))
     }
 
     /// USD for so many bytes across a border.
@@ -61,7 +61,7 @@ mod tests {
     fn a_crossing_gigabyte_is_charged_on_both_sides() {
         let price: Price = "0.01".parse().unwrap();
         assert_eq!(price.of(1_000_000_000), 0.02);
-        assert_eq!(price.describe(), "USD 0.01 per GB on each side of the border, 0.02 for both");
+        assert_eq!(price.describe(), "USD 0.01 per GB on each side of a zone's border, 0.02 for both");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::price::Price;
 use super::report::Report;
 use super::screen::{Ink, Screen};
 use super::signals::Stop;
-use super::stage::Stage;
+use super::stage::{self, Stage};
 use super::traffic::{Progress, RECORDS, Traffic, megabytes};
 use super::{live, needs, next};
 
@@ -19,6 +19,7 @@ type Look = fn(&Progress, &[Place]) -> Result<Flows>;
 pub(crate) fn run(price: Price, keep: bool) -> Result<()> {
     needs::check()?;
     let stop = Stop::watch()?;
+    stage::refuse_a_second()?;
     let mut screen = Screen::new();
     screen.say(&intro(&screen))?;
     let stage = Stage::set(&mut screen, &stop)?;
@@ -42,9 +43,11 @@ pub(crate) fn run(price: Price, keep: bool) -> Result<()> {
 fn intro(screen: &Screen) -> String {
     let title = screen.ink(Ink::Bold, "Tidegate: reads that stay in their availability zone");
     format!(
-        "{title}\n\
-         Three zones on this machine: a Kafka broker, a gateway and a consumer group in each; a producer in az1.\n\
-         The same clients run twice, first at the brokers' addresses, then at the gateways'. Nothing else differs.\n"
+        "{title}
+Three zones on this machine, in each a Kafka broker, a gateway and a consumer
+group; a producer in az1. The same clients run twice: at the brokers' addresses,
+then at the gateways'. Nothing else differs.
+"
     )
 }
 
@@ -104,13 +107,17 @@ fn remark(last: &Progress, through: &Flows, price: Price) -> String {
     let apart = (ledger as f64 - counted as f64).abs() / counted as f64 * 100.0;
     format!(
         "How it was measured
-  Each group read all {RECORDS} records ({} MB) of both phases, once and in order.
-  Bytes are Kafka's own, requests and answers, without TCP/IP headers. Direct: the clients' network counters
-  per broker. Through Tidegate: the gateways' ledgers (/status); on client ↔ gateway the clients' counters
-  agree with them to {apart:.3} %. Reading is everything but writing: fetches, groups, metadata.
-  Direct is Kafka's default, reads from the leader. Writing crosses either way: a record has to reach its
-  leader. So does replication between the brokers, which is not counted.
-  Price: {} (`make demo PRICE_PER_GB=...`).",
+  Each group read all {RECORDS} records ({} MB) of both runs, once and in order.
+  Bytes are Kafka's requests and answers, without TCP/IP headers. Reading is all
+  but writing: fetches, groups, metadata.
+  Direct: the clients' own network counters, per broker. Kafka's default, where
+  reads go to a partition's leader.
+  Through Tidegate: the gateways' ledgers. On client ↔ gateway they agree with
+  the clients' counters to {apart:.3} %.
+  Not counted: replication between brokers, the same in both; the gateways' CPU.
+  Writing crosses in both: a record has to reach its partition's leader.
+  Price: {}
+  (another: make demo PRICE_PER_GB=0.02).",
         megabytes(RECORDS),
         price.describe()
     )

@@ -37,10 +37,8 @@ impl Stage {
     pub(crate) fn set(screen: &mut Screen, stop: &Stop) -> Result<Self> {
         let folder = places::folder()?;
         fs::create_dir_all(&folder)?;
-        refuse_a_second(&folder)?;
         let log = folder.join("demo.log");
         let mut holder = spawn(&log)?;
-        fs::write(places::pid_file(&folder), format!("{}\n", holder.id()))?;
         let input = holder.stdin.take();
         let notices = Feed::of(holder.stdout.take().context("no pipe")?);
         // Whatever happens from here on, dropping this ends the holder.
@@ -65,7 +63,6 @@ impl Drop for Stage {
             // Its reaper cleans up in its place.
             let _ = self.holder.kill();
         }
-        let _ = places::folder().and_then(|folder| Ok(fs::remove_file(places::pid_file(&folder))?));
     }
 }
 
@@ -77,12 +74,15 @@ fn spawn(log: &Path) -> Result<Child> {
 }
 
 /// One demo at a time: a second would write over the first one's files.
-fn refuse_a_second(folder: &Path) -> Result<()> {
-    let Ok(pid) = fs::read_to_string(places::pid_file(folder)) else { return Ok(()) };
+///
+/// # Errors
+/// The first still runs.
+pub(crate) fn refuse_a_second() -> Result<()> {
+    let Ok(pid) = fs::read_to_string(places::pid_file(&places::folder()?)) else { return Ok(()) };
     let pid = pid.trim();
     let command = fs::read(PathBuf::from("/proc").join(pid).join("cmdline")).unwrap_or_default();
     let runs = String::from_utf8_lossy(&command).contains("--hold");
-    ensure!(!runs, "a demo of before still runs; stop it with: kill {pid}");
+    ensure!(!runs, "the last demo still runs; stop it with: kill {pid}");
     Ok(())
 }
 
