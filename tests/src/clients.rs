@@ -26,6 +26,6 @@ pub use driver::Driver;
 pub use history::{Fault, History};
 pub use reader::Reader;
 pub use spec::{Acks, Reading, Start, Writing};
-pub use stage::{FOLLOWER, Stage, TOPIC, ZONE};
+pub use stage::{FOLLOWER, Served, Stage, TOPIC, ZONE};
 pub use trouble::Trouble;
 pub use writer::Writer;

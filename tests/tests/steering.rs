@@ -27,28 +27,20 @@ fn default_clients_read_in_their_zone_and_no_trouble_of_the_follower_reaches_the
 }
 
 fn reads_stay_in_the_zone(stage: &mut Stage) {
-    stage.wait_in_zone(LIMIT).unwrap();
-    let (all_before, crossed_before) = stage.fetch_bytes().unwrap();
-    let target = stage.readers.iter().map(|(_, r)| r.history().records()).max().unwrap() + 1_000;
-    for (client, reader) in &stage.readers {
-        reader.wait_records(target, LIMIT).unwrap_or_else(|error| panic!("{client}: {error:#}"));
-    }
-    let (all, crossed) = stage.fetch_bytes().unwrap();
-    let share = (crossed - crossed_before) / (all - all_before);
-    println!("baseline: {:.3} % of {} bytes crossed a zone", share * 100.0, all - all_before);
-    assert!(all - all_before > 1e6, "hardly anything was read: {all_before} to {all} bytes");
+    let share = stage.crossing_share(1_000, LIMIT).unwrap();
+    println!("baseline: {:.3} % of the bytes fetched crossed a zone", share * 100.0);
     assert!(share <= CROSSING_MAX, "{:.2} % of the bytes fetched crossed a zone", share * 100.0);
     all_keep_up(stage, "in peace");
 }
 
 fn readers_survive(stage: &mut Stage, trouble: Trouble) {
-    let crossed_before = stage.served("cross_zone").unwrap();
+    let crossed_before = stage.crossed().unwrap();
     stage.readers.iter().for_each(|(_, reader)| reader.forget_pauses());
     let started = Instant::now();
     trouble.inflict(stage).unwrap();
     println!("{}: came true after {:.1?}", trouble.name(), started.elapsed());
     all_keep_up(stage, trouble.name());
-    let crossed = stage.served("cross_zone").unwrap() - crossed_before;
+    let crossed = stage.crossed().unwrap() - crossed_before;
     assert!(!trouble.crosses() || crossed > 0.0, "{}: no read had to cross a zone", trouble.name());
     trouble.heal(stage).unwrap();
     all_keep_up(stage, trouble.name());

@@ -7,6 +7,7 @@
 //! brokers      1 leads p0     2 follows both      3 leads p1
 //! ```
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -33,6 +34,9 @@ const RATE: u32 = 100;
 const VALUE_BYTES: usize = 2_000;
 /// How long any client may take to start, or to catch up when all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Counts of fetches by the labels `from` and `reason`.
+pub type Served = BTreeMap<(String, String), f64>;
 
 /// All of it, running. It is taken down in the order of the fields, so that nobody complains of a missing other.
 #[derive(Debug)]
@@ -100,22 +104,55 @@ impl Stage {
         self.readers.iter().map(|(_, reader)| keeps_up(reader)).collect()
     }
 
-    /// Fetches of clients of the gateway in [`ZONE`] that were served `from` there (`in_zone`, `cross_zone`).
-    pub fn served(&mut self, from: &str) -> Result<f64> {
-        let metrics = self.fleet.gateway(ZONE)?.metrics()?;
-        Ok(metrics.sum("tidegate_fetch_served_total", &[("from", from)]))
+    /// Fetches at the gateway in [`ZONE`] by where they were served (`in_zone`, `cross_zone`) and why.
+    pub fn served(&mut self) -> Result<Served> {
+        let mut served = Served::new();
+        for sample in self.fleet.gateway(ZONE)?.metrics()?.0 {
+            let label = |name: &str| sample.labels.get(name).cloned().unwrap_or_default();
+            if sample.name == "tidegate_fetch_served_total" {
+                served.insert((label("from"), label("reason")), sample.value);
+            }
+        }
+        Ok(served)
+    }
+
+    /// Fetches that were served from another zone.
+    pub fn crossed(&mut self) -> Result<f64> {
+        Ok(self.served()?.iter().filter(|((from, _), _)| from == "cross_zone").map(|(_, n)| n).sum())
     }
 
     /// Waits until reads are served in zone and nowhere else over a whole second.
     pub fn wait_in_zone(&mut self, limit: Duration) -> Result<()> {
-        let mut last = None;
+        let mut before = self.served()?;
         wait::until_true("reads to come from the zone alone", limit, || {
-            let now = (self.served("in_zone")?, self.served("cross_zone")?);
-            let before = last.replace(now).unwrap_or(now);
             std::thread::sleep(Duration::from_secs(1));
-            ensure!(now.1 == before.1, "{} fetches from other zones in a second", now.1 - before.1);
-            Ok(now.0 > before.0)
+            let now = self.served()?;
+            let mut grown = now.clone();
+            grown.iter_mut().for_each(|(place, n)| *n -= before.get(place).unwrap_or(&0.0));
+            grown.retain(|_, n| *n > 0.0);
+            before = now;
+            ensure!(grown.keys().all(|(from, _)| from == "in_zone"), "served in the last second: {grown:?}");
+            Ok(!grown.is_empty())
         })
+    }
+
+    /// Waits until reads come from the zone, and gives the share of the bytes fetched that crossed a zone while
+    /// every reader read on to `records` more than any has read by now.
+    pub fn crossing_share(&mut self, records: u64, limit: Duration) -> Result<f64> {
+        self.wait_in_zone(limit)?;
+        let (all_before, crossed_before) = self.fetch_bytes()?;
+        let most = self.readers.iter().map(|(_, reader)| reader.history().records()).max();
+        for (client, reader) in &self.readers {
+            reader.wait_records(most.unwrap_or(0) + records, limit).with_context(|| client.name())?;
+        }
+        let (all, crossed) = self.fetch_bytes()?;
+        let read = (records * self.readers.len() as u64 * VALUE_BYTES as u64) as f64;
+        ensure!(
+            all - all_before > read,
+            "only {} bytes passed for {read} bytes of records",
+            all - all_before
+        );
+        Ok((crossed - crossed_before) / (all - all_before))
     }
 
     /// Bytes of Fetch that readers' traffic took over all legs so far, and those of them that crossed a zone.

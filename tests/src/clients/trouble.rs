@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::placement;
-use super::stage::{FOLLOWER, REPLICAS, Stage, TOPIC};
+use super::stage::{FOLLOWER, REPLICAS, Stage, TOPIC, ZONE};
 use crate::java::PartitionState;
 use crate::wait;
 
@@ -32,12 +32,20 @@ pub enum Trouble {
     Reassigned,
     /// The leaders change; the follower stays.
     LeaderMoved,
+    /// The gateway itself is killed with SIGKILL and started again, knowing nothing.
+    GatewayKilled,
 }
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Killed, Self::Paused, Self::OutOfSync, Self::Reassigned, Self::LeaderMoved];
+    pub const ALL: [Self; 6] = [
+        Self::Killed,
+        Self::Paused,
+        Self::OutOfSync,
+        Self::Reassigned,
+        Self::LeaderMoved,
+        Self::GatewayKilled,
+    ];
 
     /// The heading in a table.
     pub fn name(self) -> &'static str {
@@ -47,12 +55,13 @@ impl Trouble {
             Self::OutOfSync => "follower out of sync",
             Self::Reassigned => "replica reassigned",
             Self::LeaderMoved => "leader moved",
+            Self::GatewayKilled => "gateway killed",
         }
     }
 
     /// Whether reads have to cross a zone while it lasts.
     pub fn crosses(self) -> bool {
-        self != Self::LeaderMoved
+        !matches!(self, Self::LeaderMoved | Self::GatewayKilled)
     }
 
     /// Makes it so, and returns when the cluster itself says that it is.
@@ -69,6 +78,10 @@ impl Trouble {
             Self::OutOfSync => fall_behind(stage),
             Self::Reassigned => move_to(stage, [&[1, 3], &[3, 1]]),
             Self::LeaderMoved => move_to(stage, [&[3, 2, 1], &[1, 2, 3]]),
+            Self::GatewayKilled => {
+                stage.fleet.gateway(ZONE)?.kill9()?;
+                stage.fleet.gateway(ZONE)?.restart()
+            }
         }
     }
 
@@ -79,6 +92,7 @@ impl Trouble {
             Self::Paused => stage.cluster.broker(FOLLOWER)?.resume()?,
             Self::OutOfSync => throttle(stage, false)?,
             Self::Reassigned | Self::LeaderMoved => move_to(stage, REPLICAS)?,
+            Self::GatewayKilled => {}
         }
         wait_each(stage, |p| p.isr.len() == REPLICAS[0].len())
     }
