@@ -28,6 +28,7 @@ pub mod process;
 pub mod raw;
 pub mod reaper;
 pub mod schema;
+pub mod tool;
 pub mod transparency;
 pub mod wait;
 

@@ -39,6 +39,7 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.common.security.token.delegation.DelegationToken;
 
 /** Kafka's Admin client; one per set of properties, kept open. */
 final class Admins {
@@ -65,6 +66,7 @@ final class Admins {
             case "delete_acl": return admin.deleteAcls(Set.of(acl(request).toFilter())).all().get().size();
             case "upsert_scram": return upsertScram(admin, request);
             case "delete_scram": return deleteScram(admin, request);
+            case "create_token": return createToken(admin);
             case "group_offsets": return groupOffsets(admin, request);
             case "describe_group": return describeGroup(admin, request);
             case "delete_group": return admin.deleteConsumerGroups(Set.of(group(request))).all().get();
@@ -235,6 +237,11 @@ final class Admins {
         String user = request.get("user").asText();
         return admin.alterUserScramCredentials(List.of(new UserScramCredentialDeletion(user, mechanism(request))))
                 .all().get();
+    }
+
+    private static Object createToken(Admin admin) throws Exception {
+        DelegationToken token = admin.createDelegationToken().delegationToken().get();
+        return Map.of("id", token.tokenInfo().tokenId(), "hmac", token.hmacAsBase64String());
     }
 
     private static ScramMechanism mechanism(JsonNode request) {

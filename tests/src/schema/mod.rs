@@ -33,9 +33,11 @@ impl Schemas {
         let mut messages = Vec::new();
         for file in files::list(&dir.path().join("common/message"), ".json")? {
             let text = without_comments(&fs::read_to_string(&file)?);
-            // The first value of the file: one schema of Kafka 2.8 has a brace too many.
-            let message = serde_json::Deserializer::from_str(&text).into_iter::<Message>().next();
-            let message = message.context("empty")?.with_context(|| format!("read {}", file.display()))?;
+            // By way of a value, the first in the file: Kafka 3.9 says a key twice, 2.8 has a brace too many.
+            let value = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>().next();
+            let value = value.context("empty")?.with_context(|| format!("read {}", file.display()))?;
+            let message: Message =
+                serde_json::from_value(value).with_context(|| format!("understand {}", file.display()))?;
             if message.kind != Kind::Other {
                 messages.push(message);
             }

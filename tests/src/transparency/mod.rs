@@ -74,13 +74,18 @@ impl<'a> Ask<'a> {
         all
     }
 
-    /// Sends it on a connection of its own, made up as the scene wants.
-    pub fn send(&self, address: &str, scene: &Scene) -> Result<Outcome> {
+    /// The request's payload, made up as the scene wants.
+    pub fn payload(&self, scene: &Scene) -> Result<Vec<u8>> {
         let body = build(self.request, self.version, &|path| scene.choose(self.key, path))?;
         let header = api::request_header_version(self.key, self.version);
+        Ok(raw::request(header, self.key, self.version, 77, "transparency", &body))
+    }
+
+    /// Sends it on a connection of its own.
+    pub fn send(&self, address: &str, scene: &Scene) -> Result<Outcome> {
         let mut raw = Raw::connect(address)?;
         raw.stream().set_read_timeout(Some(SILENCE))?;
-        raw.send(&raw::request(header, self.key, self.version, 77, "transparency", &body))?;
+        raw.send(&self.payload(scene)?)?;
         match raw.recv() {
             Ok(payload) => self.without_header(&payload).map(Outcome::Answer),
             Err(error) => outcome_of(error),

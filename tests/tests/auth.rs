@@ -1,0 +1,225 @@
+//! Who may do what is the brokers' word, through the gateway as without it: every mechanism, every refusal.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use kafka::api;
+use serde_json::{Value, json};
+use tidegate_tests::certs::Authority;
+use tidegate_tests::cluster::client_props;
+use tidegate_tests::java::{Acl, class_of};
+use tidegate_tests::raw::{Raw, request};
+use tidegate_tests::transparency::listed;
+use tidegate_tests::{Cluster, Fleet, Java, wait};
+
+const USERS: [(&str, &str); 3] =
+    [("admin", "admin-secret"), ("alice", "alice-secret"), ("mallory", "mallory-secret")];
+
+const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+/// How long a client may take for what it does at its own pace.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn cluster() -> Cluster {
+    let builder = Cluster::builder().acls().sasl(&MECHANISMS, &USERS);
+    // Clients must authenticate again every 4 s; tokens need a key.
+    builder
+        .property("connections.max.reauth.ms", "4000")
+        .property("delegation.token.secret.key", "a-key-of-the-test")
+        .property("auto.create.topics.enable", "false")
+        .start()
+        .unwrap()
+}
+
+/// A gateway that reads the cluster as `admin`.
+fn fleet(cluster: &Cluster, tls: &str, listener: &str) -> Fleet {
+    // The password comes from a file, because nothing secret stands in the configuration.
+    let secret = cluster.dir().join("admin-password");
+    std::fs::write(&secret, "admin-secret").unwrap();
+    let upstream = format!(
+        "cluster:\n  bootstrap: [{}]\n{tls}  auth: {{mechanism: SCRAM-SHA-512, username: admin, password: {{file: {}}}}}",
+        cluster.bootstrap(),
+        secret.display()
+    );
+    Fleet::start_with(cluster, &["az1"], &upstream, listener, "").unwrap()
+}
+
+fn outcome<T>(result: anyhow::Result<T>) -> String {
+    match result {
+        Ok(_) => "fine".into(),
+        Err(error) => class_of(&error).map_or_else(|| format!("{error:#}"), str::to_owned),
+    }
+}
+
+/// What happens to a user who tries this and that.
+fn attempts(props: &Value) -> Vec<(&'static str, String)> {
+    let java = Java::resident().unwrap();
+    let admin = java.admin_with(props.clone());
+    let produce = |topic: &str, extra: Value| {
+        let mut props = props.clone();
+        props["max.block.ms"] = json!(5000);
+        extra.as_object().unwrap().iter().for_each(|(k, v)| props[k] = v.clone());
+        let producer = java.producer(props)?;
+        if extra.get("transactional.id").is_some() {
+            producer.begin()?;
+        }
+        producer.send(json!({"topic": topic}))?.remove(0).map_err(anyhow::Error::from)
+    };
+    let consume = |topic: &str, group: &str| {
+        let mut props = props.clone();
+        props["group.id"] = json!(group);
+        props["auto.offset.reset"] = json!("earliest");
+        java.subscribe(props, &[topic])?.records(1, PATIENCE)
+    };
+    let tried = vec![
+        ("list topics", outcome(admin.call("list_topics", json!({})))),
+        ("describe its topic", outcome(admin.describe_topic("mine"))),
+        ("describe another's", outcome(admin.describe_topic("theirs"))),
+        ("create a topic", outcome(admin.call("create_topic", json!({"topic": "new"})))),
+        ("delete another's", outcome(admin.delete_topic("theirs"))),
+        ("write to its topic", outcome(produce("mine", json!({"enable.idempotence": false})))),
+        ("write to another's", outcome(produce("theirs", json!({"enable.idempotence": false})))),
+        ("write without repeats", outcome(produce("mine", json!({})))),
+        ("write in a transaction", outcome(produce("mine", json!({"transactional.id": "tx"})))),
+        ("read in its group", outcome(consume("mine", "readers"))),
+        ("read another's", outcome(consume("theirs", "readers"))),
+        ("read in another's group", outcome(consume("mine", "strangers"))),
+        ("see configuration", outcome(admin.call("describe_config", json!({"name": "theirs"})))),
+    ];
+    let _ = admin.call("close", json!({}));
+    tried
+}
+
+fn rights_of_alice(cluster: &Cluster) {
+    let java = Java::resident().unwrap();
+    let admin = java.admin(&cluster.internal_bootstrap());
+    let rules = [
+        ("READ", "TOPIC", "mine"),
+        ("WRITE", "TOPIC", "mine"),
+        ("DESCRIBE", "TOPIC", "mine"),
+        ("READ", "GROUP", "readers"),
+        ("WRITE", "TRANSACTIONAL_ID", "tx"),
+    ];
+    for (operation, resource, name) in rules {
+        admin.allow(Acl { principal: "User:alice", operation, resource, name }).unwrap();
+    }
+    admin.create_topic("mine", 1, 1).unwrap();
+    admin.create_topic("theirs", 1, 1).unwrap();
+}
+
+#[test]
+fn users_with_and_without_rights_meet_the_same_answers_directly_and_through_the_gateway() {
+    let cluster = cluster();
+    rights_of_alice(&cluster);
+    let fleet = fleet(&cluster, "", "");
+    let address = fleet.sites()[0].address();
+    let mut seen = Vec::new();
+    for (user, mechanism, password) in [
+        ("alice", "SCRAM-SHA-256", "alice-secret"),
+        ("alice", "PLAIN", "alice-secret"),
+        ("mallory", "SCRAM-SHA-512", "mallory-secret"),
+        ("mallory", "SCRAM-SHA-512", "alice-secret"),
+    ] {
+        let direct = attempts(&cluster.client_props(mechanism, user, password));
+        let through = attempts(&client_props(&address, None, mechanism, user, password));
+        assert_eq!(direct, through, "{user} with {mechanism}");
+        seen.push(direct);
+    }
+    let fine = |n: usize| seen[n].iter().filter(|(_, outcome)| outcome == "fine").count();
+    assert!(fine(0) >= 6 && fine(1) == fine(0), "alice may too little: {:?}", seen[0]);
+    assert!(fine(2) <= 1, "mallory may too much: {:?}", seen[2]);
+    assert_eq!(fine(3), 0, "a wrong password opens something: {:?}", seen[3]);
+}
+
+#[test]
+fn clients_authenticate_again_on_open_connections() {
+    let cluster = cluster();
+    rights_of_alice(&cluster);
+    let fleet = fleet(&cluster, "", "");
+    let java = Java::resident().unwrap();
+    let props = client_props(&fleet.sites()[0].address(), None, "SCRAM-SHA-256", "alice", "alice-secret");
+    let producer = java.producer(props.clone()).unwrap();
+    let reader = java.assign(props, &[("mine", 0)]).unwrap();
+    let mut sent = 0;
+    wait::until_true("two authentications on one connection", PATIENCE, || {
+        assert!(producer.send(json!({"topic": "mine"}))?[0].is_ok());
+        sent += 1;
+        Ok(reader.metric("successful-reauthentication-total")? >= 2.0)
+    })
+    .unwrap();
+    let records = reader.records(sent, PATIENCE).unwrap();
+    assert_eq!(records.iter().map(|r| r.1).collect::<Vec<_>>(), (0..sent as i64).collect::<Vec<_>>());
+    assert_eq!(reader.metric("failed-reauthentication-total").unwrap(), 0.0);
+}
+
+#[test]
+fn delegation_tokens_are_issued_and_accepted_through_the_gateway() {
+    let cluster = cluster();
+    rights_of_alice(&cluster);
+    let fleet = fleet(&cluster, "", "");
+    let address = fleet.sites()[0].address();
+    let java = Java::resident().unwrap();
+    let alice = java.admin_with(client_props(&address, None, "SCRAM-SHA-256", "alice", "alice-secret"));
+    let token = alice.call("create_token", json!({})).unwrap();
+    let (id, hmac) = (token["id"].as_str().unwrap(), token["hmac"].as_str().unwrap());
+    let mut props = client_props(&address, None, "SCRAM-SHA-256", id, hmac);
+    let jaas = props["sasl.jaas.config"].as_str().unwrap().replace(';', " tokenauth=\"true\";");
+    props["sasl.jaas.config"] = json!(jaas);
+    // Brokers learn of a token by the metadata log, a moment later.
+    wait::until_true("the token to be accepted", PATIENCE, || {
+        let producer = java.producer(props.clone())?;
+        Ok(producer.send(json!({"topic": "mine"}))?.remove(0)? == (0, 0))
+    })
+    .unwrap();
+}
+
+/// SaslHandshake v0, then PLAIN's token in a frame without Kafka's header, then a request.
+fn old_handshake(address: &str, password: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let mut raw = Raw::connect(address).unwrap();
+    let answer = raw.call(1, api::SASL_HANDSHAKE, 0, &[0, 5, b'P', b'L', b'A', b'I', b'N']).unwrap();
+    assert_eq!(answer[4..6], [0, 0], "no error");
+    raw.send(format!("\0alice\0{password}").as_bytes()).unwrap();
+    let token = raw.recv().ok();
+    let after = raw.send(&request(1, api::API_VERSIONS, 0, 77, "old", &[])).and_then(|()| raw.recv()).ok();
+    (token, after)
+}
+
+#[test]
+fn the_first_sasl_handshake_still_works_and_still_refuses() {
+    let cluster = cluster();
+    let fleet = fleet(&cluster, "", "");
+    let direct = cluster.brokers()[0].address();
+    let through = fleet.sites()[0].broker_address(1).unwrap();
+    assert_eq!(listed(&direct).unwrap()[&api::SASL_HANDSHAKE].0, 0, "this Kafka has no v0");
+    let right = old_handshake(&direct, "alice-secret");
+    assert!(right.1.is_some());
+    assert_eq!(right, old_handshake(&through, "alice-secret"));
+    assert_eq!(old_handshake(&direct, "wrong"), old_handshake(&through, "wrong"));
+}
+
+#[test]
+fn tls_on_both_sides_carries_every_mechanism() {
+    let cluster = Cluster::builder().tls().sasl(&MECHANISMS, &USERS).start().unwrap();
+    let authority: &Authority = cluster.authority().unwrap();
+    let ca = authority.ca();
+    let own = authority.issue("gateway", &["localhost".into(), "127.0.0.1".into()]).unwrap();
+    let listener = format!("tls: {{cert: {}, key: {}}}", own.cert.display(), own.key.display());
+    let fleet = fleet(&cluster, &format!("  tls: {{ca: {}}}\n", ca.display()), &listener);
+    let java = Java::resident().unwrap();
+    java.admin(&cluster.internal_bootstrap()).create_topic("t", 1, 1).unwrap();
+    let address = fleet.sites()[0].address();
+    for (n, mechanism) in MECHANISMS.into_iter().enumerate() {
+        let props = client_props(&address, Some(&ca), mechanism, "alice", "alice-secret");
+        let producer = java.producer(props.clone()).unwrap();
+        assert_eq!(producer.send(json!({"topic": "t"})).unwrap(), [Ok((0, n as i64))]);
+        let reader = java.assign(props, &[("t", 0)]).unwrap();
+        assert_eq!(reader.records(n + 1, PATIENCE).unwrap().len(), n + 1);
+    }
+    // A client that does not trust our authority does not get in.
+    let stranger = Authority::new(Path::new(&tempfile::tempdir().unwrap().keep())).unwrap();
+    let props = client_props(&address, Some(&stranger.ca()), "PLAIN", "alice", "alice-secret");
+    let refused = java.admin_with(props).call("list_topics", json!({})).unwrap_err();
+    assert_eq!(class_of(&refused), Some("SslAuthenticationException"));
+}
