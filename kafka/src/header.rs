@@ -10,6 +10,10 @@ use crate::wire::{Reader, Result, WireError};
 /// The bytes of a frame's length prefix.
 pub const LENGTH_PREFIX: usize = 4;
 
+/// The longest front of a request, bytes from the frame's first. Kafka takes strings of 32,767 bytes at most, and there
+/// are two in the longest front, Produce's; without a bound, a length that lies would have whole frames held in memory.
+pub const FRONT_MAX: usize = 128 * 1024;
+
 /// The shortest payload a request can have: key, version and correlation id.
 const REQUEST_MIN: i32 = 8;
 
@@ -54,16 +58,22 @@ pub fn frame_len(bytes: &[u8], min: i32, limit: usize) -> Result<Peek<usize>> {
 /// Looks at the front of a request frame; `bytes` starts at the length prefix.
 ///
 /// # Errors
-/// A length below a header's or above `limit`, a client id or transactional id with an impossible length.
+/// A length below a header's or above `limit`, a client id or transactional id with an impossible length, a front
+/// longer than [`FRONT_MAX`].
 pub fn peek_request(bytes: &[u8], limit: usize) -> Result<Peek<RequestHead<'_>>> {
     let payload_len = match frame_len(bytes, REQUEST_MIN, limit)? {
         Peek::NeedMore(n) => return Ok(Peek::NeedMore(n)),
         Peek::Ready(n) => n,
     };
     let whole = LENGTH_PREFIX + payload_len;
-    let there = &bytes[LENGTH_PREFIX..bytes.len().min(whole)];
+    let there = &bytes[LENGTH_PREFIX..bytes.len().min(whole).min(FRONT_MAX)];
     match read_head(there, payload_len) {
         Ok(head) => Ok(Peek::Ready(head)),
+        Err(WireError::Truncated { at, needed, .. })
+            if whole.min(LENGTH_PREFIX + at + needed) > FRONT_MAX =>
+        {
+            Err(WireError::Length { at, value: needed as i64 })
+        }
         // The frame isn't all there yet, so what is missing may still come.
         Err(WireError::Truncated { at, needed, .. }) if bytes.len() < whole => {
             Ok(Peek::NeedMore((LENGTH_PREFIX + at + needed).min(whole)))
@@ -138,6 +148,27 @@ mod tests {
                 Peek::Ready(head) => assert_eq!(head.payload_len + 4, frame.len()),
             }
         }
+    }
+
+    #[test]
+    fn a_front_longer_than_any_client_sends_is_refused_wherever_it_is_cut_and_never_waited_for() {
+        // A transactional id of n bytes, v9, in a frame that could hold it.
+        let front = |n: u32| {
+            let mut p = vec![0, 0, 0, 9, 0, 0, 0, 7, 0xff, 0xff, 0];
+            crate::wire::put_uvarint(&mut p, n + 1);
+            [&(50i32 << 20).to_be_bytes()[..], &p].concat()
+        };
+        for n in [FRONT_MAX as u32, 40 << 20, u32::MAX - 1] {
+            let mut bytes = front(n);
+            assert!(peek_request(&bytes, 100 << 20).is_err(), "{n} announced");
+            bytes.resize(2 * FRONT_MAX, b't');
+            assert!(peek_request(&bytes, 100 << 20).is_err(), "{n} there");
+        }
+        let mut bytes = front(32_767);
+        let Ok(Peek::NeedMore(n)) = peek_request(&bytes, 100 << 20) else { panic!("not waited for") };
+        bytes.resize(n + 2, 0);
+        let Ok(Peek::Ready(head)) = peek_request(&bytes, 100 << 20) else { panic!("not ready") };
+        assert!(!head.answered, "acks are 0");
     }
 
     #[test]
