@@ -64,7 +64,7 @@ struct Slow {
     busy: bool,
 }
 
-const TAKES_AT_ONCE: usize = 70_001;
+const TAKES_AT_ONCE: usize = 61;
 
 impl AsyncWrite for Slow {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

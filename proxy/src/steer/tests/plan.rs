@@ -171,7 +171,8 @@ fn a_follower_in_trouble_is_replaced_by_the_leader_for_ten_seconds_and_for_that_
     assert_eq!(Case::at(2).troubled(0, 2).later(10_000).plan(&[0]), Plan::Forward);
     assert_eq!(Case::at(1).troubled(0, 2).plan(&[0]), Plan::Forward, "no hint to it either");
     assert_eq!(Case::at(2).troubled(1, 2).plan(&[0]), Plan::Forward, "another partition's trouble");
-    // A leader's trouble is nobody else's to mend.
+    // A leader's trouble is nobody else's to mend, wherever it is asked from.
+    assert_eq!(Case::at(1).troubled(1, 2).plan(&[1]), legs(&[(2, &[0])]));
     assert_eq!(Case::at(1).troubled(4, 1).plan(&[4]), Plan::Forward);
 }
 
@@ -230,7 +231,9 @@ fn a_session_goes_on_where_all_it_lists_is_served() {
 
 #[test]
 fn a_session_that_lists_what_is_due_elsewhere_is_flushed() {
-    let going_on = Case { session: Session::Continue, ..Case::new() };
+    let mut going_on = Case { session: Session::Continue, ..Case::new() };
+    going_on.memory.session_opened(going_on.view.generation);
+    assert_eq!(going_on.plan(&[4]), Plan::Forward, "what its broker serves");
     assert_eq!(going_on.plan(&[0]), Plan::Flush);
     assert_eq!(going_on.plan(&[4, 0]), Plan::Flush);
 }
