@@ -1,6 +1,7 @@
 //! What a session promises: over bytes alone where a decision is meant, over loopback sockets where the relay is.
 
 mod answers;
+mod behalf;
 mod lane;
 mod passing;
 mod refusals;

@@ -1,4 +1,5 @@
 use kafka::api::{API_VERSIONS, PRODUCE};
+use kafka::fetch::answer::Answer;
 use kafka::header::LENGTH_PREFIX;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -89,4 +90,23 @@ fn every_byte_is_in_the_ledger_on_both_legs_under_its_api() {
             ("gateway_to_client", api, down)
         ]
     );
+}
+
+/// platformatic asks for a session with each fetch and never uses one: that would push everybody else's out of the
+/// broker's cache (clients.md section 6, rule 11).
+#[test]
+fn a_client_that_never_uses_its_sessions_gets_no_more_of_them() {
+    let mut core = core();
+    let mut opening = crate::app::testing::fetch(11, 3, &[("t", 0)]);
+    let epoch_at = LENGTH_PREFIX + 8 + 2 + "consumer".len() + 4 + 12 + 1 + 4;
+    assert_eq!(opening[epoch_at..epoch_at + 4], [0xff; 4], "the session's epoch");
+    opening[epoch_at..epoch_at + 4].fill(0);
+    let mut sessionless = opening.clone();
+    sessionless[epoch_at..epoch_at + 4].fill(0xff);
+    let granted = Answer { throttle_ms: 0, error: 0, session_id: 77, partitions: vec![] }.encode(11, 3);
+    for _ in 0..2 {
+        assert_eq!(up(&mut core, &opening, &[]).expect("a request"), opening);
+        assert_eq!(down(&mut core, &granted, &[]).expect("an answer"), granted);
+    }
+    assert_eq!(up(&mut core, &opening, &[]).expect("a request"), sessionless);
 }

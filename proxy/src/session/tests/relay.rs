@@ -28,20 +28,20 @@ async fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// The client's and the broker's ends of a session that has yet to run.
-async fn session(core: Core) -> (TcpStream, TcpStream, Session) {
+pub(super) async fn session(core: Core) -> (TcpStream, TcpStream, Session) {
     let (client, accepted) = pair().await;
     let (upstream, broker) = pair().await;
     (client, broker, Session::new(core, ClientStream::Plain(accepted), Stream::Plain(upstream)))
 }
 
-async fn read_frame(from: &mut TcpStream) -> Option<Vec<u8>> {
+pub(super) async fn read_frame(from: &mut TcpStream) -> Option<Vec<u8>> {
     let len = from.read_i32().await.ok()?;
     let mut payload = vec![0; len as usize];
     from.read_exact(&mut payload).await.ok()?;
     Some(payload)
 }
 
-fn id_of(payload: &[u8]) -> i32 {
+pub(super) fn id_of(payload: &[u8]) -> i32 {
     i32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]])
 }
 
@@ -72,7 +72,7 @@ fn broker(mut socket: TcpStream, lag: usize) -> JoinHandle<usize> {
     })
 }
 
-async fn within<T>(what: impl Future<Output = T>) -> T {
+pub(super) async fn within<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, what).await.expect("done in time")
 }
 
