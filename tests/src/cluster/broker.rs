@@ -6,6 +6,7 @@ use std::process::Stdio;
 use anyhow::{Result, ensure};
 
 use crate::kafka_dist::Dist;
+use crate::netns;
 use crate::process::Process;
 
 /// Where a broker lives and listens.
@@ -19,6 +20,7 @@ pub(super) struct Spec {
     pub(super) rack: Option<String>,
     pub(super) dir: PathBuf,
     pub(super) jvm: Vec<String>,
+    pub(super) namespace: Option<String>,
 }
 
 impl Spec {
@@ -122,6 +124,7 @@ fn spawn(spec: &Spec, dist: &Dist) -> Result<Process> {
     let mut java = dist.java();
     // A broker that runs out of memory must die and say so, not linger.
     java.arg("-XX:+ExitOnOutOfMemoryError").args(&spec.jvm);
-    java.arg("kafka.Kafka").arg(spec.config()).current_dir(&spec.dir).stdin(Stdio::null());
-    Process::spawn(&mut java, &spec.dir.with_extension("log"))
+    java.arg("kafka.Kafka").arg(spec.config()).current_dir(&spec.dir);
+    let mut java = netns::inside(spec.namespace.as_deref(), java);
+    Process::spawn(java.stdin(Stdio::null()), &spec.dir.with_extension("log"))
 }

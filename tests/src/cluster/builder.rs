@@ -31,6 +31,7 @@ pub struct Builder {
     ids: Vec<i32>,
     racks: Vec<String>,
     hosts: Vec<String>,
+    namespaces: Vec<String>,
     voters: usize,
     mechanisms: Vec<String>,
     users: Vec<User>,
@@ -47,6 +48,7 @@ impl Default for Builder {
             ids: vec![1],
             racks: Vec::new(),
             hosts: vec!["127.0.0.1".into()],
+            namespaces: Vec::new(),
             voters: 3,
             mechanisms: Vec::new(),
             users: Vec::new(),
@@ -88,6 +90,12 @@ impl Builder {
     /// The address a broker binds and advertises, by position, repeating; default 127.0.0.1 for all.
     pub fn hosts<S: Into<String>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
         self.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The network namespace a broker runs in, by position; default this process's own.
+    pub fn namespaces(mut self, namespaces: impl IntoIterator<Item = String>) -> Self {
+        self.namespaces = namespaces.into_iter().collect();
         self
     }
 
@@ -196,6 +204,7 @@ impl Builder {
             rack,
             dir: dir.join(format!("broker-{id}")),
             jvm: self.jvm.clone(),
+            namespace: self.namespaces.get(n).cloned(),
         })
     }
 

@@ -20,7 +20,7 @@ pub use metrics::{Metrics, Sample};
 pub use site::{Site, Sites};
 
 use crate::process::Process;
-use crate::{http, reaper, wait};
+use crate::{http, netns, reaper, wait};
 
 /// How long a gateway may take to say that it is ready.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -35,6 +35,7 @@ pub struct Gateway {
     admin: String,
     dir: TempDir,
     env: Vec<(String, String)>,
+    namespace: Option<String>,
 }
 
 impl Gateway {
@@ -45,13 +46,22 @@ impl Gateway {
 
     /// The same with environment variables.
     pub fn start_with(yaml: &str, env: &[(&str, &str)]) -> Result<Self> {
+        Self::launch(yaml, env, None)
+    }
+
+    /// Like [`Gateway::start`], inside a network namespace.
+    pub fn start_in(namespace: &str, yaml: &str) -> Result<Self> {
+        Self::launch(yaml, &[], Some(namespace.to_owned()))
+    }
+
+    fn launch(yaml: &str, env: &[(&str, &str)], namespace: Option<String>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("tidegate-gateway-").tempdir()?;
         reaper::note_dir(dir.path())?;
         fs::write(config_file(dir.path()), yaml)?;
         let admin = admin_address(yaml).context("no gateway.admin in the configuration")?;
         let env: Vec<_> = env.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let process = spawn(dir.path(), &env)?;
-        let mut gateway = Self { process, admin, dir, env };
+        let process = spawn(dir.path(), &env, namespace.as_deref())?;
+        let mut gateway = Self { process, admin, dir, env, namespace };
         gateway.wait_ready()?;
         Ok(gateway)
     }
@@ -110,7 +120,7 @@ impl Gateway {
     /// Starts it again after [`Gateway::kill9`] or [`Gateway::stop`], and waits until it is ready.
     pub fn restart(&mut self) -> Result<()> {
         ensure!(!self.is_alive(), "the gateway still runs");
-        self.process = spawn(self.dir.path(), &self.env)?;
+        self.process = spawn(self.dir.path(), &self.env, self.namespace.as_deref())?;
         self.wait_ready()
     }
 
@@ -149,11 +159,12 @@ fn config_file(dir: &Path) -> PathBuf {
     dir.join("tidegate.yaml")
 }
 
-fn spawn(dir: &Path, env: &[(String, String)]) -> Result<Process> {
+fn spawn(dir: &Path, env: &[(String, String)], namespace: Option<&str>) -> Result<Process> {
     let mut run = Command::new(binary::path()?);
-    run.args(["run", "-c"]).arg(config_file(dir)).stdin(Stdio::null());
+    run.args(["run", "-c"]).arg(config_file(dir));
     run.envs(env.iter().map(|(k, v)| (k, v)));
-    Process::spawn(&mut run, &dir.join("gateway.log"))
+    let mut run = netns::inside(namespace, run);
+    Process::spawn(run.stdin(Stdio::null()), &dir.join("gateway.log"))
 }
 
 /// The value of the first `admin:` in the file, which is `gateway.admin` by the order of its sections.
