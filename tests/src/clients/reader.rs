@@ -48,8 +48,10 @@ impl Reader {
     pub fn wait_holds(&self, acknowledged: &History, limit: Duration) -> Result<()> {
         let read = |history: &History| history.check_holds(acknowledged).is_ok();
         let waited = self.feed.wait("what was acknowledged", limit, read);
-        self.history().check_holds(acknowledged)?;
-        waited
+        waited.with_context(|| match self.history().check_holds(acknowledged) {
+            Ok(()) => "it came too late".to_owned(),
+            Err(missing) => missing.to_string(),
+        })
     }
 
     /// Waits at most `limit` for a fault of this kind.

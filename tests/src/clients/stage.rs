@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 
 use super::driver::Driver;
 use super::placement;
@@ -69,6 +70,8 @@ impl Stage {
         let fleet = Fleet::start(&cluster, &["az1", "az2", "az3"], "")?;
         let mut writing = Writing::new(&cluster.bootstrap(), TOPIC, &[0, 1], 0).rate(RATE);
         writing.value_bytes = VALUE_BYTES;
+        // A batch is never split, so what has queued up while a broker was missing must not become a single one.
+        writing.props = json!({"batch.size": 16_384});
         let writer = Driver::Librdkafka.spawn_producer(&writing)?;
         let mut stage = Self { cluster, fleet, admin, writer, readers: Vec::new(), opened: 0 };
         for client in clients {

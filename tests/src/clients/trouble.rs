@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::placement;
@@ -15,6 +15,8 @@ const SETTLE: Duration = Duration::from_secs(60);
 /// How long an out-of-sync replica must stay one, so that readers meet it.
 const STAYS_OUT: Duration = Duration::from_secs(5);
 
+/// How often it is tried to keep a replica out of sync.
+const ATTEMPTS: u32 = 3;
 /// How many records the leaders get ahead first: several of the follower's fetches, of which only one passes the
 /// throttle. While it is still in the ISR they cannot get ahead, because producers wait for it.
 const AHEAD: u64 = 500;
@@ -116,23 +118,33 @@ fn move_to(stage: &Stage, replicas: [&[i32]; 2]) -> Result<()> {
 }
 
 /// A replica is throttled only while it lags, and one in sync does not lag: so it is stopped until it does, and
-/// wakes up to a quota of one byte a second.
+/// wakes up to a quota of one byte a second. What it fetches before the quota bites may be all there is.
 fn fall_behind(stage: &mut Stage) -> Result<()> {
     throttle(stage, true)?;
-    stage.cluster.broker(FOLLOWER)?.pause()?;
-    wait_each(stage, out_of_sync)?;
-    let ahead = stage.writer.history().records() + AHEAD;
-    stage.writer.wait_acks(ahead, SETTLE)?;
-    stage.cluster.broker(FOLLOWER)?.resume()?;
-    let address = stage.cluster.broker(FOLLOWER)?.address();
-    wait::until("the follower to answer", SETTLE, || placement::ask(&address, TOPIC).map(Some))?;
+    for _ in 0..ATTEMPTS {
+        stage.cluster.broker(FOLLOWER)?.pause()?;
+        wait_each(stage, out_of_sync)?;
+        let ahead = stage.writer.history().records() + AHEAD;
+        stage.writer.wait_acks(ahead, SETTLE)?;
+        stage.cluster.broker(FOLLOWER)?.resume()?;
+        let address = stage.cluster.broker(FOLLOWER)?.address();
+        wait::until("the follower to answer", SETTLE, || placement::ask(&address, TOPIC).map(Some))?;
+        if stays_out(stage)? {
+            return Ok(());
+        }
+    }
+    bail!("the follower caught up {ATTEMPTS} times: {:?}", stage.partitions()?)
+}
+
+fn stays_out(stage: &Stage) -> Result<bool> {
     let since = Instant::now();
     while since.elapsed() < STAYS_OUT {
-        let all = stage.partitions()?;
-        ensure!(all.iter().all(out_of_sync), "the follower caught up: the throttle did not hold ({all:?})");
+        if !stage.partitions()?.iter().all(out_of_sync) {
+            return Ok(false);
+        }
         std::thread::sleep(Duration::from_millis(200));
     }
-    Ok(())
+    Ok(true)
 }
 
 fn throttle(stage: &Stage, on: bool) -> Result<()> {
