@@ -28,6 +28,8 @@ const READY_MAX: Duration = Duration::from_secs(40);
 pub enum Kind {
     /// HAProxy in TCP mode, one thread, otherwise as Debian ships it: the reference.
     Haproxy,
+    /// The same with as many threads as it takes by itself: one a core.
+    HaproxyShipped,
     /// The same with splice forced both ways.
     HaproxySplice,
     /// The same with TLS on the client side.
@@ -36,8 +38,10 @@ pub enum Kind {
     Envoy,
     /// Kroxylicious without filters.
     Kroxylicious,
-    /// Tidegate with everything on.
+    /// Tidegate with everything on; as many threads as it takes by itself: one a core.
     Tidegate,
+    /// The same with one thread.
+    TidegateOne,
     /// The same with TLS on the client side.
     TidegateTls,
 }
@@ -47,11 +51,13 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Haproxy => "HAProxy",
+            Self::HaproxyShipped => "HAProxy, as shipped",
             Self::HaproxySplice => "HAProxy, splice forced",
             Self::HaproxyTls => "HAProxy, TLS",
             Self::Envoy => "Envoy",
             Self::Kroxylicious => "Kroxylicious",
             Self::Tidegate => "Tidegate",
+            Self::TidegateOne => "Tidegate, one thread",
             Self::TidegateTls => "Tidegate, TLS",
         }
     }
@@ -117,10 +123,12 @@ impl Workshop {
     /// Starts a relay and waits until it answers.
     pub fn start(&self, kind: Kind, upstream: &Upstream) -> anyhow::Result<Candidate> {
         let process = match kind {
-            Kind::Haproxy | Kind::HaproxySplice | Kind::HaproxyTls => haproxy::start(self, kind, upstream),
+            Kind::Haproxy | Kind::HaproxyShipped | Kind::HaproxySplice | Kind::HaproxyTls => {
+                haproxy::start(self, kind, upstream)
+            }
             Kind::Envoy => envoy::start(self, upstream),
             Kind::Kroxylicious => kroxylicious::start(self, upstream),
-            Kind::Tidegate | Kind::TidegateTls => tidegate::start(self, kind, upstream),
+            Kind::Tidegate | Kind::TidegateOne | Kind::TidegateTls => tidegate::start(self, kind, upstream),
         };
         let addr = (Ipv4Addr::LOCALHOST, upstream.port).into();
         let mut candidate = Candidate { kind, addr, process: process? };

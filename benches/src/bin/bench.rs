@@ -25,6 +25,12 @@ struct Args {
     /// Interleaved rounds; fewer than 5 prove nothing
     #[arg(long)]
     rounds: Option<usize>,
+    /// Only these cells of the synthetic parts, e.g. `p/16K/1,f/1M/200`
+    #[arg(long, value_delimiter = ',')]
+    cells: Vec<String>,
+    /// Seconds of one synthetic window; longer ones leave time to attach a profiler
+    #[arg(long)]
+    window: Option<f64>,
     /// Order of measurements, to have the same again
     #[arg(long)]
     seed: Option<u64>,
@@ -53,7 +59,7 @@ fn main() -> anyhow::Result<()> {
     let folder = std::env::current_exe()?.parent().and_then(|p| p.parent()).context("target")?.join("bench");
     let workshop = Workshop::new(folder.clone())?;
     let parts = if args.only.is_empty() { Part::ALL.to_vec() } else { args.only.clone() };
-    let mut report = Report { machine: Machine::read(), settings, sections: Vec::new() };
+    let mut report = Report { machine: Machine::read(), settings: settings.clone(), sections: Vec::new() };
     let mut failed = 0;
     for part in parts {
         match measure(part, &workshop, &settings) {
@@ -90,5 +96,12 @@ fn settings(args: &Args) -> Settings {
     let (rounds, warm_up, window) = if args.quick { (1, 0.2, 0.4) } else { (5, 0.2, 0.5) };
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seed = args.seed.unwrap_or_else(|| clock.map_or(1, |d| d.as_secs()));
-    Settings { rounds: args.rounds.unwrap_or(rounds), warm_up, window, seed, quick: args.quick }
+    Settings {
+        rounds: args.rounds.unwrap_or(rounds),
+        warm_up,
+        window: args.window.unwrap_or(window),
+        seed,
+        quick: args.quick,
+        cells: args.cells.clone(),
+    }
 }

@@ -8,6 +8,7 @@ use super::{Kind, Upstream, Workshop};
 
 pub(super) fn start(workshop: &Workshop, kind: Kind, upstream: &Upstream) -> anyhow::Result<Process> {
     let name = match kind {
+        Kind::HaproxyShipped => "haproxy-shipped",
         Kind::HaproxySplice => "haproxy-splice",
         Kind::HaproxyTls => "haproxy-tls",
         _ => "haproxy",
@@ -23,12 +24,13 @@ fn config(workshop: &Workshop, kind: Kind, upstream: &Upstream) -> String {
         Kind::HaproxySplice => "    option splice-request\n    option splice-response\n",
         _ => "",
     };
+    let threads = if kind == Kind::HaproxyShipped { "" } else { "    nbthread 1\n" };
     let tls = match kind {
         Kind::HaproxyTls => format!(" ssl crt {}", workshop.cert.pem.display()),
         _ => String::new(),
     };
     format!(
-        "global\n    nbthread 1\n    maxconn {}\n\
+        "global\n{threads}    maxconn {}\n\
          defaults\n    mode tcp\n    timeout connect 5s\n    timeout client 1h\n    timeout server 1h\n{splice}\
          listen kafka\n    bind 127.0.0.1:{}{tls}\n    server broker {}\n",
         upstream.connections, upstream.port, upstream.addr

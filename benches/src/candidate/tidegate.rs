@@ -9,9 +9,17 @@ use tests::process::Process;
 use super::{Kind, Upstream, Workshop};
 
 pub(super) fn start(workshop: &Workshop, kind: Kind, upstream: &Upstream) -> anyhow::Result<Process> {
-    let name = if kind.tls() { "tidegate-tls" } else { "tidegate" };
+    let name = match kind {
+        Kind::TidegateTls => "tidegate-tls",
+        Kind::TidegateOne => "tidegate-one",
+        _ => "tidegate",
+    };
     let config = workshop.write(&format!("{name}.yaml"), &config(workshop, kind, upstream)?)?;
-    workshop.spawn(name, Command::new(binary()?).args(["run", "-c"]).arg(config))
+    let mut command = Command::new(binary()?);
+    if kind == Kind::TidegateOne {
+        command.env("TOKIO_WORKER_THREADS", "1");
+    }
+    workshop.spawn(name, command.args(["run", "-c"]).arg(config))
 }
 
 /// `TIDEGATE_BIN`, or the binary that was built beside this one.
