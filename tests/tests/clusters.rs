@@ -1,5 +1,6 @@
 //! Every kind of cluster that the promises need comes up and is what it claims to be.
 
+#![cfg(feature = "slow")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::time::Duration;

@@ -11,6 +11,7 @@ use kafka::api;
 use kafka::wire::put_string;
 use serde_json::json;
 use tidegate_tests::java::Producer;
+use tidegate_tests::random::Random;
 use tidegate_tests::raw::{Raw, request};
 use tidegate_tests::schema::Schemas;
 use tidegate_tests::transparency::{Ask, Scene, listed};
@@ -171,42 +172,23 @@ fn a_request_that_comes_byte_by_byte_is_answered() {
     assert!(raw.recv().unwrap().starts_with(&9i32.to_be_bytes()));
 }
 
-/// Numbers from a seed (SplitMix64), so that a failure can be run again.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
-
 /// Changes, cuts or lengthens a frame in one to four places.
 fn mutate(frame: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.below(4) {
         let at = random.below(frame.len().max(1));
         match random.below(6) {
             0 => frame.truncate(at),
-            1 => frame.insert(at, random.next() as u8),
+            1 => frame.insert(at, random.number() as u8),
             2 => frame.iter_mut().skip(at).take(4).for_each(|b| *b = 0xff),
             3 => frame.iter_mut().skip(at).take(4).for_each(|b| *b = 0),
-            _ => frame.iter_mut().skip(at).take(1).for_each(|b| *b = random.next() as u8),
+            _ => frame.iter_mut().skip(at).take(1).for_each(|b| *b = random.number() as u8),
         }
     }
 }
 
 #[test]
 fn mutated_requests_of_every_api_we_read_harm_nobody() {
-    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_124);
-    eprintln!("SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::from_env();
     let mut stage = Stage::new();
     let schemas = Schemas::of(stage.cluster.dist()).unwrap();
     let scene = Scene {

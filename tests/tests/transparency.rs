@@ -141,19 +141,16 @@ fn what_the_gateway_does_not_know_reaches_the_broker() {
 }
 
 #[test]
-#[cfg(feature = "slow")]
 fn every_answer_of_kafka_4_4_is_the_brokers_but_for_addresses() {
     every_answer_is_the_brokers_but_for_addresses(Version::NewestBroker);
 }
 
 #[test]
-#[cfg(feature = "slow")]
 fn every_answer_of_kafka_3_9_is_the_brokers_but_for_addresses() {
     every_answer_is_the_brokers_but_for_addresses(Version::V3);
 }
 
 #[test]
-#[cfg(feature = "slow")]
 fn every_answer_of_kafka_2_8_is_the_brokers_but_for_addresses() {
     every_answer_is_the_brokers_but_for_addresses(Version::V2);
 }
