@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use kafka::api;
@@ -21,6 +22,22 @@ const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 /// How long a client may take for what it does at its own pace.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The stage that all tests share but the one with TLS: alice has rights to `mine`, mallory none.
+struct Stage {
+    cluster: Cluster,
+    fleet: Fleet,
+}
+
+fn stage() -> &'static Stage {
+    static SHARED: LazyLock<Stage> = LazyLock::new(|| {
+        let cluster = cluster();
+        rights_of_alice(&cluster);
+        let fleet = fleet(&cluster, "", "");
+        Stage { cluster, fleet }
+    });
+    &SHARED
+}
 
 fn cluster() -> Cluster {
     let builder = Cluster::builder().acls().sasl(&MECHANISMS, &USERS);
@@ -95,25 +112,21 @@ fn attempts(props: &Value) -> Vec<(&'static str, String)> {
 fn rights_of_alice(cluster: &Cluster) {
     let java = Java::resident().unwrap();
     let admin = java.admin(&cluster.internal_bootstrap());
-    let rules = [
-        ("READ", "TOPIC", "mine"),
-        ("WRITE", "TOPIC", "mine"),
-        ("DESCRIBE", "TOPIC", "mine"),
-        ("READ", "GROUP", "readers"),
-        ("WRITE", "TRANSACTIONAL_ID", "tx"),
-    ];
-    for (operation, resource, name) in rules {
+    for topic in ["mine", "again", "by-token"] {
+        for operation in ["READ", "WRITE", "DESCRIBE"] {
+            admin.allow(Acl { principal: "User:alice", operation, resource: "TOPIC", name: topic }).unwrap();
+        }
+        admin.create_topic(topic, 1, 1).unwrap();
+    }
+    admin.create_topic("theirs", 1, 1).unwrap();
+    for (operation, resource, name) in [("READ", "GROUP", "readers"), ("WRITE", "TRANSACTIONAL_ID", "tx")] {
         admin.allow(Acl { principal: "User:alice", operation, resource, name }).unwrap();
     }
-    admin.create_topic("mine", 1, 1).unwrap();
-    admin.create_topic("theirs", 1, 1).unwrap();
 }
 
 #[test]
 fn users_with_and_without_rights_meet_the_same_answers_directly_and_through_the_gateway() {
-    let cluster = cluster();
-    rights_of_alice(&cluster);
-    let fleet = fleet(&cluster, "", "");
+    let Stage { cluster, fleet } = stage();
     let address = fleet.sites()[0].address();
     let mut seen = Vec::new();
     for (user, mechanism, password) in [
@@ -135,16 +148,14 @@ fn users_with_and_without_rights_meet_the_same_answers_directly_and_through_the_
 
 #[test]
 fn clients_authenticate_again_on_open_connections() {
-    let cluster = cluster();
-    rights_of_alice(&cluster);
-    let fleet = fleet(&cluster, "", "");
+    let Stage { fleet, .. } = stage();
     let java = Java::resident().unwrap();
     let props = client_props(&fleet.sites()[0].address(), None, "SCRAM-SHA-256", "alice", "alice-secret");
     let producer = java.producer(props.clone()).unwrap();
-    let reader = java.assign(props, &[("mine", 0)]).unwrap();
+    let reader = java.assign(props, &[("again", 0)]).unwrap();
     let mut sent = 0;
     wait::until_true("two authentications on one connection", PATIENCE, || {
-        assert!(producer.send(json!({"topic": "mine"}))?[0].is_ok());
+        assert!(producer.send(json!({"topic": "again"}))?[0].is_ok());
         sent += 1;
         Ok(reader.metric("successful-reauthentication-total")? >= 2.0)
     })
@@ -156,9 +167,7 @@ fn clients_authenticate_again_on_open_connections() {
 
 #[test]
 fn delegation_tokens_are_issued_and_accepted_through_the_gateway() {
-    let cluster = cluster();
-    rights_of_alice(&cluster);
-    let fleet = fleet(&cluster, "", "");
+    let Stage { fleet, .. } = stage();
     let address = fleet.sites()[0].address();
     let java = Java::resident().unwrap();
     let alice = java.admin_with(client_props(&address, None, "SCRAM-SHA-256", "alice", "alice-secret"));
@@ -170,7 +179,7 @@ fn delegation_tokens_are_issued_and_accepted_through_the_gateway() {
     // Brokers learn of a token by the metadata log, a moment later.
     wait::until_true("the token to be accepted", PATIENCE, || {
         let producer = java.producer(props.clone())?;
-        Ok(producer.send(json!({"topic": "mine"}))?.remove(0)? == (0, 0))
+        Ok(producer.send(json!({"topic": "by-token"}))?.remove(0)? == (0, 0))
     })
     .unwrap();
 }
@@ -188,8 +197,7 @@ fn old_handshake(address: &str, password: &str) -> (Option<Vec<u8>>, Option<Vec<
 
 #[test]
 fn the_first_sasl_handshake_still_works_and_still_refuses() {
-    let cluster = cluster();
-    let fleet = fleet(&cluster, "", "");
+    let Stage { cluster, fleet } = stage();
     let direct = cluster.brokers()[0].address();
     let through = fleet.sites()[0].broker_address(1).unwrap();
     assert_eq!(listed(&direct).unwrap()[&api::SASL_HANDSHAKE].0, 0, "this Kafka has no v0");

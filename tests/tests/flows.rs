@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::net::Shutdown;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use kafka::api;
@@ -20,13 +21,23 @@ struct Stage {
     java: &'static Java,
 }
 
+/// The stage that all tests share but those that break it; each has a topic of its own.
+fn stage(topic: &str) -> &'static Stage {
+    static SHARED: LazyLock<Stage> = LazyLock::new(Stage::new);
+    SHARED.create_topic(topic);
+    &SHARED
+}
+
 impl Stage {
     fn new() -> Self {
         let cluster = Cluster::builder().ids([4, 1001]).racks(["az1", "az2"]).start().unwrap();
         let fleet = Fleet::start(&cluster, &["az1", "az2"], "").unwrap();
-        let java = Java::resident().unwrap();
-        java.admin(&cluster.bootstrap()).create_topic_on("t", &[&[4, 1001], &[1001, 4]]).unwrap();
-        Self { cluster, fleet, java }
+        Self { cluster, fleet, java: Java::resident().unwrap() }
+    }
+
+    fn create_topic(&self, topic: &str) {
+        let admin = self.java.admin(&self.cluster.bootstrap());
+        admin.create_topic_on(topic, &[&[4, 1001], &[1001, 4]]).unwrap();
     }
 
     /// Client properties that lead through the first gateway.
@@ -36,10 +47,11 @@ impl Stage {
         props
     }
 
-    fn write(&self, count: usize) {
+    fn write(&self, topic: &str, count: usize) {
         let producer = self.java.producer(self.props(json!({}))).unwrap();
         for partition in 0..2 {
-            let acks = producer.send(json!({"topic": "t", "partition": partition, "count": count})).unwrap();
+            let acks =
+                producer.send(json!({"topic": topic, "partition": partition, "count": count})).unwrap();
             assert!(acks.iter().all(Result::is_ok), "{acks:?}");
         }
     }
@@ -47,37 +59,37 @@ impl Stage {
 
 #[test]
 fn transactions_commit_abort_and_carry_offsets() {
-    let stage = Stage::new();
+    let stage = stage("sums");
     let tx = stage.java.producer(stage.props(json!({"transactional.id": "tx"}))).unwrap();
     for (first, commit) in [(0, true), (10, false), (20, true)] {
         tx.begin().unwrap();
         for partition in 0..2 {
-            let batch = json!({"topic": "t", "partition": partition, "first": first, "count": 10});
+            let batch = json!({"topic": "sums", "partition": partition, "first": first, "count": 10});
             assert!(tx.send(batch).unwrap().iter().all(Result::is_ok));
         }
-        tx.send_offset("g", "t", 0, first + 10).unwrap();
+        tx.send_offset("g", "sums", 0, first + 10).unwrap();
         if commit { tx.commit().unwrap() } else { tx.abort().unwrap() }
     }
     let props = stage.props(json!({"isolation.level": "read_committed"}));
     for partition in 0..2 {
-        let reader = stage.java.assign(props.clone(), &[("t", partition)]).unwrap();
+        let reader = stage.java.assign(props.clone(), &[("sums", partition)]).unwrap();
         let keys: Vec<i64> =
             reader.records(20, PATIENCE).unwrap().iter().map(|r| r.2.parse().unwrap()).collect();
         assert_eq!(keys, (0..10).chain(20..30).collect::<Vec<_>>());
     }
     let offsets = stage.java.admin(&stage.cluster.bootstrap()).group_offsets("g").unwrap();
-    assert_eq!(offsets["t-0"], 30);
+    assert_eq!(offsets["sums-0"], 30);
 }
 
 #[test]
 fn classic_groups_new_groups_and_share_groups_read_everything() {
-    let stage = Stage::new();
-    stage.write(50);
+    let stage = stage("grouped");
+    stage.write("grouped", 50);
     for protocol in ["classic", "consumer"] {
         let props = stage.props(json!({
             "group.id": protocol, "group.protocol": protocol, "auto.offset.reset": "earliest",
         }));
-        let members = [(); 2].map(|()| stage.java.subscribe(props.clone(), &["t"]).unwrap());
+        let members = [(); 2].map(|()| stage.java.subscribe(props.clone(), &["grouped"]).unwrap());
         let mut seen = 0;
         tidegate_tests::wait::until_true("both members to read all", PATIENCE, || {
             for member in &members {
@@ -92,18 +104,19 @@ fn classic_groups_new_groups_and_share_groups_read_everything() {
     }
     let admin = stage.java.admin(&stage.cluster.bootstrap());
     admin.alter_config("GROUP", "shared", json!({"share.auto.offset.reset": "earliest"})).unwrap();
-    let shared = stage.java.share_consume(stage.props(json!({"group.id": "shared"})), "t", 100).unwrap();
+    let shared =
+        stage.java.share_consume(stage.props(json!({"group.id": "shared"})), "grouped", 100).unwrap();
     let distinct: std::collections::BTreeSet<_> = shared.iter().collect();
     assert_eq!((shared.len(), distinct.len()), (100, 100));
 }
 
 #[test]
 fn records_without_acknowledgement_arrive_too() {
-    let stage = Stage::new();
+    let stage = stage("unsure");
     let props = stage.props(json!({"acks": "0", "enable.idempotence": false, "linger.ms": 0}));
     let producer = stage.java.producer(props).unwrap();
-    producer.send(json!({"topic": "t", "partition": 1, "count": 500, "size": 2000})).unwrap();
-    let reader = stage.java.assign(stage.props(json!({})), &[("t", 1)]).unwrap();
+    producer.send(json!({"topic": "unsure", "partition": 1, "count": 500, "size": 2000})).unwrap();
+    let reader = stage.java.assign(stage.props(json!({})), &[("unsure", 1)]).unwrap();
     let records = reader.records(500, PATIENCE).unwrap();
     let keys: Vec<i64> = records.iter().map(|r| r.2.parse().unwrap()).collect();
     assert_eq!(keys, (0..500).collect::<Vec<_>>());
@@ -111,7 +124,7 @@ fn records_without_acknowledgement_arrive_too() {
 
 #[test]
 fn a_pipeline_is_answered_in_order_even_after_the_client_has_closed_its_half() {
-    let stage = Stage::new();
+    let stage = stage("lines");
     let mut raw = Raw::connect(stage.fleet.sites()[0].broker_address(1001).unwrap()).unwrap();
     // Answers that are rewritten, passed on and capped, in turn.
     let asks =
@@ -130,6 +143,7 @@ fn a_pipeline_is_answered_in_order_even_after_the_client_has_closed_its_half() {
 #[test]
 fn clients_go_on_when_their_gateway_dies_and_comes_back_cold() {
     let mut stage = Stage::new();
+    stage.create_topic("t");
     let producer = stage.java.producer(stage.props(json!({}))).unwrap();
     let reader = stage.java.assign(stage.props(json!({})), &[("t", 0)]).unwrap();
     for round in 0..3 {
