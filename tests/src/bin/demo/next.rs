@@ -37,12 +37,13 @@ pub(crate) fn kept(places: &[Place], folder: &Path) -> Result<String> {
 
 /// What is left of brokers and gateways that are gone.
 pub(crate) fn gone(places: &[Place], folder: &Path) -> String {
-    let configs: Vec<_> = places.iter().map(|place| config(folder, place)).collect();
+    let zones: Vec<_> = places.iter().map(|place| place.zone.as_str()).collect();
     format!(
         "Everything is stopped again. Where to look next:\n\
-         \x20 the gateways' configuration  {}\n\
-         \x20 make demo KEEP=1             leaves all up: /status, /metrics, `tidegate status`",
-        configs.join(" ")
+         \x20 the gateways' configuration: {}/{{{}}}.yaml\n\
+         \x20 all of it up, with /status and /metrics: make demo KEEP=1",
+        places::from_here(folder),
+        zones.join(","),
     )
 }
 
