@@ -3,7 +3,15 @@
 //! Layouts follow the schemas in kafka-clients (`common/message/*.json`). A frame is the 4-byte length
 //! and the payload; all sizes here are whole frames, because that is what a relay moves.
 
-use kafka::wire::{put_array_len, put_nullable_string, put_string, put_uvarint};
+use kafka::wire::{put_nullable_string, put_string, put_uvarint};
+
+mod batch;
+mod fetch;
+mod produce;
+
+use batch::BATCH_HEAD;
+pub use fetch::{FetchSession, SESSION_ID, fetch_answer, fetch_request, fetch_size_asked};
+pub use produce::{produce_accepted, produce_answer, produce_one, produce_request};
 
 /// The topic of all synthetic load. Nine letters make a Produce v9 answer exactly 60 bytes.
 pub const TOPIC: &str = "benchmark";
@@ -31,8 +39,6 @@ pub const REQUEST_CORRELATION_AT: usize = 8;
 pub const ANSWER_CORRELATION_AT: usize = 4;
 
 const CLIENT_ID: &str = "bench";
-/// Bytes of a record batch before its first record (magic 2).
-const BATCH_HEAD: usize = 61;
 
 /// Starts a request frame; [`finish`] fills in its length.
 pub fn request(key: i16, version: i16, correlation: i32, flexible: bool) -> Vec<u8> {
@@ -95,156 +101,6 @@ pub fn metadata_request(correlation: i32) -> Vec<u8> {
     finish(out)
 }
 
-/// Produce v9 with acks=1 of exactly `size` bytes, one batch for partition 0.
-pub fn produce_request(size: usize) -> Vec<u8> {
-    sized(size, |records| {
-        let mut out = request(PRODUCE, PRODUCE_VERSION, 0, true);
-        put_produce_head(&mut out, TOPIC);
-        put_bytes(&mut out, &filler_batch(records));
-        out.extend_from_slice(&[0, 0, 0]);
-        finish(out)
-    })
-}
-
-/// Produce v9 with acks=1 of one record with a value of `value` bytes, in a batch that a real broker takes.
-pub fn produce_one(topic: &str, correlation: i32, value: usize) -> Vec<u8> {
-    let mut out = request(PRODUCE, PRODUCE_VERSION, correlation, true);
-    put_produce_head(&mut out, topic);
-    put_bytes(&mut out, &one_record_batch(value));
-    out.extend_from_slice(&[0, 0, 0]);
-    finish(out)
-}
-
-fn put_produce_head(out: &mut Vec<u8>, topic: &str) {
-    put_nullable_string(out, None, true); // transactional id
-    out.extend_from_slice(&1i16.to_be_bytes()); // acks
-    out.extend_from_slice(&30_000i32.to_be_bytes());
-    put_array_len(out, 1, true);
-    put_string(out, topic, true);
-    put_array_len(out, 1, true);
-    out.extend_from_slice(&0i32.to_be_bytes()); // partition
-}
-
-/// The answer to [`produce_request`]: 60 bytes for [`TOPIC`].
-pub fn produce_answer(correlation: i32) -> Vec<u8> {
-    let mut out = answer(correlation, true);
-    put_array_len(&mut out, 1, true);
-    put_string(&mut out, TOPIC, true);
-    put_array_len(&mut out, 1, true);
-    out.extend_from_slice(&[0; 4 + 2 + 8]); // partition, no error, base offset
-    out.extend_from_slice(&(-1i64).to_be_bytes()); // log append time
-    out.extend_from_slice(&0i64.to_be_bytes()); // log start offset
-    put_array_len(&mut out, 0, true); // record errors
-    out.extend_from_slice(&[0, 0, 0]); // no message, tags of partition and topic
-    out.extend_from_slice(&[0; 4 + 1]); // throttle time, tags
-    finish(out)
-}
-
-/// Whether a Produce v9 answer's payload says that the one record was taken.
-pub fn produce_accepted(payload: &[u8], topic: &str) -> bool {
-    // Correlation id, tags, one topic, its name with its length, one partition, its index.
-    let error_at = 4 + 1 + 1 + 1 + topic.len() + 1 + 4;
-    payload.get(error_at..error_at + 2) == Some(&[0, 0])
-}
-
-/// Where a consumer's fetch session stands (KIP-227).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FetchSession {
-    /// 0 until the broker gave one.
-    pub id: i32,
-    /// 0 asks for a new session.
-    pub epoch: i32,
-    /// Next offset wanted.
-    pub offset: i64,
-}
-
-/// Fetch v12..=18 for partition 0, asking the fake broker for an answer of exactly `size` bytes.
-pub fn fetch_request(version: i16, correlation: i32, session: FetchSession, size: usize) -> Vec<u8> {
-    let mut out = request(FETCH, version, correlation, true);
-    if version < 15 {
-        out.extend_from_slice(&(-1i32).to_be_bytes()); // replica id: a consumer
-    }
-    for value in [500, 1, size as i32] {
-        out.extend_from_slice(&value.to_be_bytes()); // wait ms, min bytes, max bytes
-    }
-    out.push(0); // read uncommitted
-    out.extend_from_slice(&session.id.to_be_bytes());
-    out.extend_from_slice(&session.epoch.to_be_bytes());
-    put_array_len(&mut out, 1, true);
-    put_fetch_topic(&mut out, version);
-    put_array_len(&mut out, 1, true);
-    out.extend_from_slice(&0i32.to_be_bytes()); // partition
-    out.extend_from_slice(&0i32.to_be_bytes()); // leader epoch
-    out.extend_from_slice(&session.offset.to_be_bytes());
-    out.extend_from_slice(&(-1i32).to_be_bytes()); // last fetched epoch
-    out.extend_from_slice(&(-1i64).to_be_bytes()); // log start offset: followers only
-    out.extend_from_slice(&(size as i32).to_be_bytes());
-    out.extend_from_slice(&[0, 0]); // tags of partition and topic
-    put_array_len(&mut out, 0, true); // forgotten topics
-    put_string(&mut out, "", true); // rack
-    out.push(0);
-    finish(out)
-}
-
-fn put_fetch_topic(out: &mut Vec<u8>, version: i16) {
-    if version < 13 {
-        put_string(out, TOPIC, true);
-    } else {
-        out.extend_from_slice(&TOPIC_ID);
-    }
-}
-
-/// Which size a [`fetch_request`]'s payload asks for; `None` when it is no such request.
-pub fn fetch_size_asked(payload: &[u8], version: i16) -> Option<usize> {
-    let mut r = kafka::wire::Reader::new(payload);
-    r.skip(8).ok()?;
-    r.string_bytes(false).ok()?;
-    r.skip_tags(true).ok()?;
-    r.skip(if version < 15 { 12 } else { 8 }).ok()?;
-    usize::try_from(r.i32().ok()?).ok()
-}
-
-/// The session id and epoch that an answered fetch leaves behind.
-pub const SESSION_ID: i32 = 4711;
-
-/// A Fetch answer v12..=18 of exactly `size` bytes: one partition, one batch, and for v16 and later, when
-/// `endpoint` names a host and port, the leader's endpoint in the tail (KIP-951).
-pub fn fetch_answer(version: i16, size: usize, endpoint: Option<(&str, u16)>) -> Vec<u8> {
-    sized(size, |records| {
-        let mut out = answer(0, true);
-        out.extend_from_slice(&[0; 4 + 2]); // throttle time, no error
-        out.extend_from_slice(&SESSION_ID.to_be_bytes());
-        put_array_len(&mut out, 1, true);
-        put_fetch_topic(&mut out, version);
-        put_array_len(&mut out, 1, true);
-        out.extend_from_slice(&[0; 4 + 2]); // partition, no error
-        for offset in [1i64 << 40, 1i64 << 40, 0] {
-            out.extend_from_slice(&offset.to_be_bytes()); // high watermark, last stable, log start
-        }
-        put_array_len(&mut out, 0, true); // aborted transactions
-        out.extend_from_slice(&(-1i32).to_be_bytes()); // preferred read replica
-        put_bytes(&mut out, &filler_batch(records));
-        out.extend_from_slice(&[0, 0]);
-        put_endpoints(&mut out, endpoint.filter(|_| version >= 16));
-        finish(out)
-    })
-}
-
-fn put_endpoints(out: &mut Vec<u8>, endpoint: Option<(&str, u16)>) {
-    let Some((host, port)) = endpoint else { return out.push(0) };
-    let mut field = Vec::new();
-    put_array_len(&mut field, 1, true);
-    field.extend_from_slice(&BROKER.to_be_bytes());
-    put_string(&mut field, host, true);
-    field.extend_from_slice(&i32::from(port).to_be_bytes());
-    put_nullable_string(&mut field, Some("az1"), true);
-    field.push(0);
-    put_uvarint(out, 1);
-    put_uvarint(out, 0);
-    put_uvarint(out, field.len() as u32);
-    out.extend_from_slice(&field);
-}
-
 /// Appends COMPACT_BYTES (or COMPACT_RECORDS).
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_uvarint(out, bytes.len() as u32 + 1);
@@ -262,42 +118,6 @@ fn sized(size: usize, build: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
         frame = build(records);
     }
     frame
-}
-
-/// A batch of `size` bytes with a true header and one record's worth of filler. Nobody checks its CRC: the fake
-/// broker doesn't look, and a gateway must not.
-fn filler_batch(size: usize) -> Vec<u8> {
-    batch(vec![b'x'; size.saturating_sub(BATCH_HEAD)])
-}
-
-/// A batch with one record without key or headers, right to the CRC.
-fn one_record_batch(value: usize) -> Vec<u8> {
-    let mut body = vec![0, 0, 0, 1]; // attributes, timestamp delta, offset delta, null key (zigzag -1)
-    put_uvarint(&mut body, (value as u32) << 1);
-    body.extend(std::iter::repeat_n(b'v', value));
-    body.push(0); // headers
-    let mut record = Vec::new();
-    put_uvarint(&mut record, (body.len() as u32) << 1);
-    record.extend_from_slice(&body);
-    batch(record)
-}
-
-fn batch(records: Vec<u8>) -> Vec<u8> {
-    let mut tail = Vec::with_capacity(records.len() + 40);
-    tail.extend_from_slice(&[0; 2 + 4]); // attributes, last offset delta
-    tail.extend_from_slice(&[0; 8 + 8]); // base and max timestamp
-    tail.extend_from_slice(&(-1i64).to_be_bytes()); // producer id
-    tail.extend_from_slice(&(-1i16).to_be_bytes()); // producer epoch
-    tail.extend_from_slice(&(-1i32).to_be_bytes()); // base sequence
-    tail.extend_from_slice(&1i32.to_be_bytes());
-    tail.extend_from_slice(&records);
-    let mut out = vec![0; 8]; // base offset
-    out.extend_from_slice(&((tail.len() + 9) as i32).to_be_bytes());
-    out.extend_from_slice(&0i32.to_be_bytes()); // leader epoch
-    out.push(2);
-    out.extend_from_slice(&crc32c::crc32c(&tail).to_be_bytes());
-    out.extend_from_slice(&tail);
-    out
 }
 
 #[cfg(test)]
@@ -322,12 +142,5 @@ mod tests {
             let frame = fetch_request(version, 1, FetchSession::default(), 12_345);
             assert_eq!(fetch_size_asked(&frame[4..], version), Some(12_345));
         }
-    }
-
-    #[test]
-    fn a_batch_for_a_real_broker_carries_its_true_length_and_crc() {
-        let b = one_record_batch(1024);
-        assert_eq!(i32::from_be_bytes([b[8], b[9], b[10], b[11]]) as usize, b.len() - 12);
-        assert_eq!(crc32c::crc32c(&b[21..]).to_be_bytes(), b[17..21]);
     }
 }

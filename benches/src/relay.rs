@@ -19,6 +19,7 @@ const FRAMES: [usize; 4] = [1 << 10, 16 << 10, 100 << 10, 1 << 20];
 const CONNECTIONS: [usize; 3] = [1, 16, 200];
 const CPU: &str = "cpu_s_per_gb";
 const SPEED: &str = "gb_per_s";
+const FOREIGN: &str = "foreign_cores";
 
 /// How long and how often.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -94,7 +95,9 @@ pub fn plain(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section
             Goal::AtMost(1.3).verdict(spliced),
         ]);
     }
-    Ok(Section::new("synthetic", "Synthetic relay, plain TCP", PLAIN_NOTE, table, samples, skipped))
+    let quiet = quietness(&samples);
+    Ok(Section::new("synthetic", "Synthetic relay, plain TCP", PLAIN_NOTE, table, samples, skipped)
+        .note(quiet))
 }
 
 /// TLS on the client side: HAProxy and Tidegate.
@@ -113,7 +116,17 @@ pub fn tls(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section> 
             Goal::AtMost(0.7).verdict(ours),
         ]);
     }
-    Ok(Section::new("tls", "Synthetic relay, TLS on the client side", TLS_NOTE, table, samples, skipped))
+    let quiet = quietness(&samples);
+    let title = "Synthetic relay, TLS on the client side";
+    Ok(Section::new("tls", title, TLS_NOTE, table, samples, skipped).note(quiet))
+}
+
+/// How much of the machine was not ours.
+fn quietness(samples: &Samples) -> String {
+    let cores = value_cell(samples.overall(FOREIGN), 2);
+    format!(
+        "Cores that others used during the windows: {cores}. Above 0.1 or so, ratios near a goal say little."
+    )
 }
 
 const PLAIN_NOTE: &str = "Cell = direction / frame / connections: `p` produces frames of that size with 5 \
@@ -167,7 +180,7 @@ fn measure(
         Ok(window) => {
             samples.push(&row, kind, CPU, round, window.cpu.as_secs_f64() / window.gigabytes());
             samples.push(&row, kind, SPEED, round, window.gigabytes() / window.time.as_secs_f64());
-            samples.push(&row, kind, "foreign_cores", round, window.foreign);
+            samples.push(&row, kind, FOREIGN, round, window.foreign);
         }
         Err(error) => eprintln!("*** {} failed in {cell}: {error:#}", kind.name()),
     }

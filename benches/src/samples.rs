@@ -95,6 +95,12 @@ impl Samples {
         summary(&values)
     }
 
+    /// All that was measured of one quantity, whatever it was measured through.
+    pub fn overall(&self, metric: &str) -> Option<Summary> {
+        let values: Vec<f64> = self.0.iter().filter(|s| s.metric == metric).map(|s| s.value).collect();
+        summary(&values)
+    }
+
     /// `subject` over `reference`, each round by itself: what the machine did in a round, it did to both.
     pub fn ratio(
         &self,
