@@ -11,9 +11,10 @@ use super::places::{self, Place};
 /// What to do with brokers and gateways that stay up.
 pub(crate) fn kept(places: &[Place], folder: &Path) -> Result<String> {
     let binary = places::from_here(&gateway::binary_path()?);
-    let mut text = format!("Still up:\n  {:<6}{:<19}{:<19}admin\n", "zone", "broker", "gateway");
+    let mut text =
+        format!("Still up:\n  {:<6}{:<17}{:<17}admin, also /metrics\n", "zone", "broker", "gateway");
     for Place { zone, broker, gateway, admin, .. } in places {
-        let _ = writeln!(text, "  {zone:<6}{broker:<19}{gateway:<19}http://{admin}/status  /metrics");
+        let _ = writeln!(text, "  {zone:<6}{broker:<17}{gateway:<17}http://{admin}/status");
     }
     let Some(first) = places.first() else { return Ok(text) };
     let jars = cache::dir().join(format!("kafka-{}/lib/*", Version::Newest.number()));
@@ -25,8 +26,8 @@ pub(crate) fn kept(places: &[Place], folder: &Path) -> Result<String> {
          \x20 {binary} check --connect -c {config}\n\
          Kafka's own consumer, through the gateway of {zone}:\n\
          \x20 java -cp '{}' \\\n\
-         \x20   org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server {server} \\\n\
-         \x20   --topic through --from-beginning --max-messages 5\n\
+         \x20   org.apache.kafka.tools.consumer.ConsoleConsumer \\\n\
+         \x20   --bootstrap-server {server} --topic through --from-beginning --max-messages 5\n\
          To end it all:\n\
          \x20 kill $(cat {})",
         jars.display(),
