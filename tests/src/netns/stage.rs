@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Client, Zones};
 use crate::gateway::{Gateway, Site};
+use crate::java::Admin;
 use crate::ports::Ports;
 use crate::{Cluster, Java};
 
@@ -71,6 +72,14 @@ impl Stage {
         &self.cluster
     }
 
+    /// An Admin client of this cluster. The resident JVM keeps Admin clients by their properties, and the next
+    /// stage may have the same addresses: the id keeps it from getting this one's.
+    pub fn admin(&self) -> Result<Admin> {
+        let id = format!("admin-{}", self.cluster.dir().display());
+        let props = json!({"bootstrap.servers": self.cluster.bootstrap(), "client.id": id});
+        Ok(Java::resident()?.admin_with(props))
+    }
+
     /// The gateway of the `n`-th zone.
     pub fn gateway(&self, n: usize) -> &Gateway {
         &self.gateways[n]
@@ -87,10 +96,8 @@ impl Stage {
     /// Creates a topic and fills its three partitions, led by a broker each and copied to all, with `count`
     /// records of `size` bytes from Java's producer at its defaults.
     pub fn fill(&self, topic: &str, count: usize, size: usize) -> Result<()> {
-        let java = Java::resident()?;
-        let bootstrap = self.cluster.bootstrap();
-        java.admin(&bootstrap).create_topic_on(topic, &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]])?;
-        let producer = java.producer(json!({"bootstrap.servers": bootstrap}))?;
+        self.admin()?.create_topic_on(topic, &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]])?;
+        let producer = Java::resident()?.producer(json!({"bootstrap.servers": self.cluster.bootstrap()}))?;
         for partition in 0..3 {
             let count = count / 3;
             let args = json!({"topic": topic, "partition": partition, "count": count, "size": size});
