@@ -50,7 +50,7 @@ impl Reader {
         let waited = self.feed.wait("what was acknowledged", limit, read);
         waited.with_context(|| match self.history().check_holds(acknowledged) {
             Ok(()) => "it came too late".to_owned(),
-            Err(missing) => missing.to_string(),
+            Err(missing) => format!("{missing}\n{}", self.log_tail()),
         })
     }
 
@@ -90,7 +90,7 @@ impl Reader {
 
     fn log_tail(&self) -> String {
         match &self.client {
-            Client::Driven(driven) => driven.process.log_tail(20),
+            Client::Driven(driven) => driven.process.log_tail(40),
             Client::Java(_) => "see the resident JVM's log".to_owned(),
         }
     }

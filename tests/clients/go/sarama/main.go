@@ -4,6 +4,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"log"
+	"os"
 
 	"github.com/IBM/sarama"
 
@@ -11,6 +13,7 @@ import (
 )
 
 func main() {
+	sarama.Logger = log.New(os.Stderr, "", log.LstdFlags|log.Lmicroseconds)
 	verb, o := protocol.Parse()
 	out := protocol.NewOutput(o.Each)
 	ctx, cancel := protocol.UntilStdinCloses()
