@@ -6,6 +6,8 @@
 //!
 //! Reads the file, the secrets and the TLS files it names, and nothing else: no name is resolved, no port opened.
 
+#![warn(clippy::print_stdout)]
+
 mod check;
 mod cursor;
 mod defaults;

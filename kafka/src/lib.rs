@@ -1,6 +1,8 @@
 //! Kafka's wire protocol as a gateway needs it: frames, headers, views and in-place patches, and a
 //! small client for cluster metadata. No policy, and nothing of Tidegate's own.
 
+#![warn(clippy::print_stdout)]
+
 pub mod api;
 pub mod batch;
 pub mod client;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -62,6 +63,9 @@ pub struct Gateway {
     pub cluster: ClusterHandle,
     /// How brokers are reached; its identity is the gateway's own.
     pub dialer: Dialer,
+    /// TLS of clients' connections to brokers. Without our certificate, unless brokers go by SASL: a client must not be
+    /// taken for us.
+    pub client_tls: Option<ClientTls>,
     /// The longest frame, bytes.
     pub frame_max: usize,
     /// The longest TLS handshake.
@@ -78,17 +82,9 @@ pub struct Gateway {
     pub rejects: Rejects,
     /// Room for answers that are held in memory.
     pub held: Room,
-    suspects: mpsc::Sender<(BrokerId, bool)>,
 }
 
 impl Gateway {
-    /// Says that a broker could not be reached just now; its next answered ping says otherwise.
-    pub fn suspect(&self, broker: BrokerId) {
-        // A full queue is full of the same news.
-        let _ = self.suspects.try_send((broker, true));
-        self.cluster.nudge();
-    }
-
     /// Opens a connection to a broker under the gateway's own identity.
     ///
     /// # Errors
@@ -162,6 +158,7 @@ impl App {
             unknown_zone,
             cluster,
             dialer: dialer.clone(),
+            client_tls: client_tls(&config, config.cluster.auth.is_some())?,
             frame_max,
             handshake_max: config.limits.handshake,
             ledger: Ledger::new(config.gateway.zone.clone()),
@@ -170,7 +167,6 @@ impl App {
             connections: Connections::new(config.limits.connections, config.limits.connections_per_ip),
             rejects: Rejects::default(),
             held: Room::new(config.limits.in_flight_bytes.0, frame_max),
-            suspects: news.clone(),
         });
         let mut doors = Vec::new();
         for listener in &config.listeners {
@@ -249,16 +245,20 @@ fn door(listener: &Listener) -> anyhow::Result<Door> {
     })
 }
 
+/// TLS towards brokers, with or without our own certificate.
+fn client_tls(config: &Config, with_certificate: bool) -> anyhow::Result<Option<ClientTls>> {
+    let Some(t) = &config.cluster.tls else { return Ok(None) };
+    let own = |path: &Option<PathBuf>| path.clone().filter(|_| with_certificate);
+    let tls = kafka::client::client_config(t.ca.as_deref(), own(&t.cert).as_deref(), own(&t.key).as_deref());
+    let tls = ClientTls::new(tls.context("cluster.tls")?, t.server_name.as_deref());
+    Ok(Some(tls.context("cluster.tls.server_name")?))
+}
+
 /// How the gateway reaches brokers.
 ///
 /// # Errors
 /// A certificate file that can't be used.
 pub fn dialer(config: &Config) -> anyhow::Result<Dialer> {
-    let tls = config.cluster.tls.as_ref().map(|t| -> anyhow::Result<ClientTls> {
-        let tls = kafka::client::client_config(t.ca.as_deref(), t.cert.as_deref(), t.key.as_deref());
-        ClientTls::new(tls.context("cluster.tls")?, t.server_name.as_deref())
-            .context("cluster.tls.server_name")
-    });
     let secret = |s: &config::Secret| s.reveal().into();
     let sasl = config.cluster.auth.as_ref().map(|auth| match auth {
         Auth::Plain { username, password } => {
@@ -276,7 +276,7 @@ pub fn dialer(config: &Config) -> anyhow::Result<Dialer> {
         Auth::OauthBearer { token } => Sasl::OauthBearer { token: secret(token), extensions: Vec::new() },
     });
     Ok(Dialer {
-        security: Security { tls: tls.transpose()?, sasl },
+        security: Security { tls: client_tls(config, true)?, sasl },
         client_id: format!("tidegate-{}", config.gateway.id),
         connect_timeout: OWN_CALLS,
         call_timeout: OWN_CALLS,

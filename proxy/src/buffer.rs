@@ -60,6 +60,13 @@ impl Buffer {
     }
 }
 
+impl From<Vec<u8>> for Buffer {
+    /// A buffer outside the pool around bytes that are already there.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, kind: Kind::Own }
+    }
+}
+
 impl Shelf {
     fn of(&mut self, kind: Kind) -> &mut Vec<Vec<u8>> {
         if kind == Kind::Large { &mut self.large } else { &mut self.small }

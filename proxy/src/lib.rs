@@ -7,6 +7,8 @@
 //! view (what the cluster looks like) · fleet (the other gateways) · ledger, metrics, admin
 //! ```
 
+#![warn(clippy::print_stdout)]
+
 pub mod admin;
 pub mod app;
 pub mod buffer;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use config::Zone;
 use kafka::fetch::request::{Ask, FetchPartition, TopicRef, VERSION_TOPIC_IDS, encode};
 use kafka::types::{BrokerId, LeaderEpoch, Offset, Partition, TopicId};
-use tokio::sync::mpsc;
 
 use super::{Clients, Connections, Counters, Door, Gateway, Ledger, Rejects, Room};
 use crate::session::core::Core;
@@ -100,6 +99,7 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         unknown_zone: zone("unknown"),
         cluster: ClusterHandle::of(view),
         dialer: super::dialer(&config).expect("a dialer without TLS"),
+        client_tls: None,
         frame_max,
         handshake_max: config.limits.handshake,
         ledger: Ledger::new(config.gateway.zone.clone()),
@@ -108,7 +108,6 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         connections: Connections::new(100, 100),
         rejects: Rejects::default(),
         held: Room::new(config.limits.in_flight_bytes.0, frame_max),
-        suspects: mpsc::channel(1).0,
     })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Used where the gateway answers itself or on a broker's behalf. Record bytes are borrowed, never decoded.
 
+use std::collections::HashMap;
+
 use crate::fetch::request::{TopicRef, VERSION_FOLLOWERS, VERSION_TOPIC_IDS};
 use crate::types::{BrokerId, Partition, TopicId};
 use crate::wire::{Reader, Result, put_array_len, put_string, put_uvarint};
@@ -103,6 +105,11 @@ impl<'a> Answer<'a> {
         r.skip_tags(flexible)?;
         r.finish()?;
         Ok(Self { throttle_ms, error, session_id, partitions })
+    }
+
+    /// Where each partition stands in [`partitions`](Self::partitions).
+    pub fn places(&self) -> HashMap<(TopicRef<'a>, Partition), usize> {
+        self.partitions.iter().enumerate().map(|(place, p)| ((p.topic, p.partition), place)).collect()
     }
 
     /// Encodes the answer, frame prefix included.

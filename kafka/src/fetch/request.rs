@@ -84,6 +84,8 @@ pub enum Session {
 pub struct FetchRequest<'a> {
     /// The request's version.
     pub version: i16,
+    /// `client.id`, by which brokers hold quotas; empty if there is none or it isn't UTF-8.
+    pub client_id: &'a str,
     /// Who asks: -1 for consumers.
     pub replica_id: i32,
     /// How long the broker may wait for `min_bytes`, ms.
@@ -117,7 +119,7 @@ impl<'a> FetchRequest<'a> {
         let flexible = version >= 12;
         let mut r = Reader::new(payload);
         r.skip(8)?;
-        r.string_bytes(false)?;
+        let client_id = r.string_bytes(false)?.and_then(|b| std::str::from_utf8(b).ok()).unwrap_or("");
         r.skip_tags(flexible)?;
         let mut replica_id = if version < 15 { r.i32()? } else { -1 };
         let waits_at = r.position();
@@ -140,6 +142,7 @@ impl<'a> FetchRequest<'a> {
         r.finish()?;
         Ok(Self {
             version,
+            client_id,
             replica_id,
             max_wait_ms,
             min_bytes,
@@ -160,31 +163,18 @@ impl<'a> FetchRequest<'a> {
         self.replica_id == -1
     }
 
-    /// Whether the client sends `session 0, epoch 0` on each fetch, as platformatic does: told apart from a
-    /// first fetch by the caller, who knows whether this connection was answered before.
-    pub fn opens_session(&self) -> bool {
-        self.session == Session::Open
-    }
-
-    /// A copy of `payload` that asks for no session: full fetch, session 0, epoch -1.
-    pub fn sessionless(&self, payload: &[u8]) -> Vec<u8> {
-        let mut out = payload.to_vec();
-        self.clear_session(&mut out);
-        out
-    }
-
-    /// Changes the payload in place so that it asks for no session.
-    pub fn clear_session(&self, payload: &mut [u8]) {
-        if self.version >= 7 {
-            payload[self.session_at..self.session_at + 4].copy_from_slice(&0i32.to_be_bytes());
-            payload[self.session_at + 4..self.session_at + 8].copy_from_slice(&(-1i32).to_be_bytes());
-        }
+    /// Where the session's id and epoch stand in the payload, in versions that have them: for [`clear_session`].
+    pub fn session_at(&self) -> Option<usize> {
+        (self.version >= 7).then_some(self.session_at)
     }
 
     /// A copy that asks the same broker whether it would answer, and for as little as it can send: no wait, one
     /// byte at most (so one batch at most), no session. `rack`, if given, stands in for an empty rack.
     pub fn peek(&self, payload: &[u8], rack: Option<&str>) -> Vec<u8> {
-        let mut out = self.sessionless(payload);
+        let mut out = payload.to_vec();
+        if let Some(at) = self.session_at() {
+            clear_session(&mut out, at);
+        }
         let waits = [0i32, 0, 1].map(i32::to_be_bytes).concat();
         out[self.waits_at..self.waits_at + 12].copy_from_slice(&waits);
         match rack {
@@ -211,6 +201,13 @@ impl<'a> FetchRequest<'a> {
         }
         out
     }
+}
+
+/// Changes a payload in place so that it asks for no session: id 0, epoch -1. `at` is the request's
+/// [`session_at`](FetchRequest::session_at).
+pub fn clear_session(payload: &mut [u8], at: usize) {
+    payload[at..at + 4].copy_from_slice(&0i32.to_be_bytes());
+    payload[at + 4..at + 8].copy_from_slice(&(-1i32).to_be_bytes());
 }
 
 fn read_session(r: &mut Reader<'_>, version: i16) -> Result<Session> {

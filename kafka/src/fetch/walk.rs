@@ -76,6 +76,8 @@ pub struct Walker {
     skip: usize,
     /// Set while the payload of the endpoints' tag is skipped: it is blanked.
     blanking: bool,
+    /// Set while a partition whose error was hidden is walked: its records must not be null.
+    hid: bool,
     topics_left: usize,
     partitions_left: usize,
     topic: Topic,
@@ -89,6 +91,7 @@ impl Walker {
             at: At::Header,
             skip: 0,
             blanking: false,
+            hid: false,
             topics_left: 0,
             partitions_left: 0,
             topic: Topic::Name(String::new()),
@@ -187,7 +190,9 @@ impl Walker {
             Topic::Name(name) => TopicRef::Name(name),
             Topic::Id(id) => TopicRef::Id(*id),
         };
-        bytes[error_at..error_at + 2].copy_from_slice(&policy.partition(topic, head).to_be_bytes());
+        let shown = policy.partition(topic, head);
+        self.hid = shown != head.error;
+        bytes[error_at..error_at + 2].copy_from_slice(&shown.to_be_bytes());
         self.at = At::Aborted { left: aborted };
         Ok(end)
     }
@@ -204,14 +209,23 @@ impl Walker {
         Ok(r.position())
     }
 
-    fn before_records(&mut self, bytes: &[u8]) -> Result<usize> {
+    fn before_records(&mut self, bytes: &mut [u8]) -> Result<usize> {
         let mut r = Reader::new(bytes);
         if self.version >= 11 {
             r.i32()?;
         }
+        let length_at = r.position();
         self.skip = count(&mut r, self.flexible())?;
+        let end = r.position();
+        if self.hid && self.skip == 0 {
+            // Old brokers send null with an error; with "no error" librdkafka takes null for a protocol error.
+            let zero: &[u8] = if self.flexible() { &[1] } else { &[0; 4] };
+            if end - length_at == zero.len() {
+                bytes[length_at..end].copy_from_slice(zero);
+            }
+        }
         self.at = self.tags_of(Of::Partition);
-        Ok(r.position())
+        Ok(end)
     }
 
     fn tags(&mut self, bytes: &mut [u8], of: Of, left: Option<u32>) -> Result<usize> {

@@ -52,7 +52,9 @@ async fn answers(host: &str, port: u16) -> bool {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await.ok()?;
         let request = hyper::Request::get("/readyz").header("host", host).body(Empty::<Bytes>::new()).ok()?;
         let answer = async { sender.send_request(request).await.ok().map(|a| a.status().is_success()) };
-        tokio::select! { answer = answer => answer, _ = connection => None }
+        tokio::pin!(answer);
+        // The admin port closes after each answer, so the connection may end in the same moment the answer is there.
+        tokio::select! { biased; answer = &mut answer => answer, _ = connection => answer.await }
     };
     tokio::time::timeout(PATIENCE, asked).await.ok().flatten().unwrap_or(false)
 }

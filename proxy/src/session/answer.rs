@@ -2,6 +2,7 @@
 
 use kafka::api::Answer;
 use kafka::fetch::answer::tags_at;
+use kafka::fetch::request as fetch;
 use kafka::fetch::walk::Walker;
 use kafka::header::{LENGTH_PREFIX, Peek, frame_len};
 use kafka::patch::{self, Patched, endpoints, metadata};
@@ -55,7 +56,12 @@ impl Core {
         }
         let whole = LENGTH_PREFIX + len;
         match due.answer {
-            Answer::Pass | Answer::SaslHandshake => Ok(self.answer_passes(due, whole, bytes.len())),
+            Answer::Pass => Ok(self.answer_passes(due, whole, bytes.len())),
+            Answer::SaslHandshake => self.sasl_handshake(due, whole, bytes),
+            // From the days before KIP-98; brokers up to 3.9 still speak it.
+            Answer::Fetch if due.version < fetch::VERSION_MIN => {
+                Ok(self.answer_passes(due, whole, bytes.len()))
+            }
             Answer::Metadata => self.metadata(due, whole, bytes),
             Answer::Fetch if due.version >= FETCH_ENDPOINTS && whole <= FETCH_HOLD_MAX => {
                 self.short_fetch(due, whole, bytes)
@@ -68,6 +74,21 @@ impl Core {
             }
             _ => self.held(due, whole, bytes),
         }
+    }
+
+    /// After a refused SaslHandshake v0 no tokens follow: the next frame is a request like any other.
+    fn sasl_handshake(&mut self, due: Due, whole: usize, bytes: &[u8]) -> Result<Step, Fault> {
+        let Some(error) = bytes.get(FRONT..FRONT + 2) else {
+            return if bytes.len() < whole {
+                Ok(Step::NeedMore(FRONT + 2))
+            } else {
+                Err(wrong("no error code"))
+            };
+        };
+        if due.version == 0 && error != [0, 0] {
+            self.sasl = None;
+        }
+        Ok(self.answer_passes(due, whole, bytes.len()))
     }
 
     /// Counts bytes that go from broker to client unchanged in number.
@@ -153,10 +174,12 @@ impl Core {
         if unmapped.is_empty() {
             return Ok(done);
         }
-        self.gateway.cluster.nudge();
+        if unmapped.iter().any(|id| !view.brokers.contains_key(id)) {
+            self.gateway.cluster.nudge();
+        }
         addresses.add(&self.gateway.fleet, &self.zone, &self.door.name, &self.door.endpoints, &unmapped);
         let (done, unmapped) = patch(&addresses).map_err(wrong)?;
-        for broker in unmapped {
+        for broker in unmapped.into_iter().filter(|id| self.door.endpoints.of(*id).is_none()) {
             self.gateway.rejects.unmapped(broker, &self.door.name);
         }
         Ok(done)

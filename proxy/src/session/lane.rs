@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::buffer::{Buffer, LARGE};
+use crate::buffer::{Buffer, LARGE, SMALL};
 
 /// What a parser says of the bytes before it.
 #[derive(Debug)]
@@ -161,6 +161,13 @@ impl Lane {
         mut from: impl AsyncRead + Unpin,
     ) -> Poll<io::Result<usize>> {
         loop {
+            if self.need > LARGE {
+                match ready!(self.poll_grow(cx, &mut from))? {
+                    0 => return Poll::Ready(Ok(0)),
+                    n if self.work.is_some() => return Poll::Ready(Ok(n)),
+                    _ => continue,
+                }
+            }
             let mut buffer = self.buffer();
             let carried = self.carry.len();
             buffer[..carried].copy_from_slice(&self.carry);
@@ -183,11 +190,34 @@ impl Lane {
         }
     }
 
-    /// A buffer with room for what is carried and more. A frame that must be held whole gets room as it
-    /// arrives, not as it announces itself.
+    /// Reads into the carried bytes themselves, which become the buffer once a frame longer than any buffer is whole.
+    /// It gets room as it arrives, not as it announces itself.
+    fn poll_grow(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> Poll<io::Result<usize>> {
+        let carried = self.carry.len();
+        self.carry.resize(self.need.min(carried + SMALL), 0);
+        let mut room = ReadBuf::new(&mut self.carry[carried..]);
+        let polled = Pin::new(from).poll_read(cx, &mut room);
+        let n = room.filled().len();
+        self.carry.truncate(carried + n);
+        ready!(polled)?;
+        self.ended = n == 0;
+        if n > 0 && self.carry.len() >= self.need {
+            let buffer = Buffer::from(std::mem::take(&mut self.carry));
+            let filled = buffer.len();
+            self.need = 0;
+            self.work = Some(Work { buffer, sent: 0, settled: 0, filled, then: Then::Parse, timed: None });
+        }
+        Poll::Ready(Ok(n))
+    }
+
+    /// A buffer with room for what is needed.
     fn buffer(&self) -> Buffer {
         let pooled = Buffer::take();
-        let wanted = self.need.min((self.carry.len() * 2).max(LARGE)).max(self.carry.len() + 1);
+        let wanted = self.need.max(self.carry.len() + 1);
         if pooled.len() >= wanted { pooled } else { Buffer::of(wanted) }
     }
 }

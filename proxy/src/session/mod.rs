@@ -20,11 +20,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use kafka::client::Stream;
+use kafka::types::BrokerId;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::futures::OwnedNotified;
 
 use crate::ledger::Leg;
-use crate::session::core::{Core, IN_FLIGHT_MAX};
+use crate::session::core::{Core, IN_FLIGHT_MAX, Inbound};
 use crate::session::fault::Fault;
 use crate::session::lane::Lane;
 use crate::session::stream::ClientStream;
@@ -36,6 +36,24 @@ use crate::steer::side::{self, SideError};
 /// the wait that a fetch asked for.
 const OWN_PATIENCE: Duration = Duration::from_secs(35);
 
+/// How long a session stays with a stand-in if nothing says that its own broker is down: it could not be reached for a
+/// moment, or isn't known.
+const SHORT_STAY: Duration = Duration::from_secs(3);
+
+/// Rings when it is time to look for the broker that was dialled again.
+fn return_of(core: &Core, endpoint: BrokerId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let cluster = &core.gateway.cluster;
+    if !cluster.view().brokers.contains_key(&endpoint) {
+        return Box::pin(tokio::time::sleep(SHORT_STAY));
+    }
+    let up = cluster.signals.of(endpoint).up.clone().notified_owned();
+    // Looked at after the wake-up call is ordered, so that news in between is not missed.
+    match cluster.view().is_live(endpoint) {
+        true => Box::pin(tokio::time::sleep(SHORT_STAY)),
+        false => Box::pin(up),
+    }
+}
+
 /// Why the relay paused.
 #[derive(Debug)]
 enum Pause {
@@ -46,11 +64,16 @@ enum Pause {
 }
 
 /// A wake-up call to wait for: the broker at the other end went, or the one it stands in for came back.
-#[derive(Debug)]
 struct Alarm {
-    rings: Pin<Box<OwnedNotified>>,
+    rings: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Whether to end at once, or between two answers.
     at_once: bool,
+}
+
+impl std::fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Alarm").field("at_once", &self.at_once).finish_non_exhaustive()
+    }
 }
 
 /// The session.
@@ -79,9 +102,7 @@ impl Session {
             closing: false,
         };
         if let Some(endpoint) = session.core.endpoint.filter(|_| session.core.is_stand_in()) {
-            let signals = session.core.gateway.cluster.signals.of(endpoint);
-            session.alarm =
-                Some(Alarm { rings: Box::pin(signals.up.clone().notified_owned()), at_once: false });
+            session.alarm = Some(Alarm { rings: return_of(&session.core, endpoint), at_once: false });
         }
         session
     }
@@ -96,7 +117,6 @@ impl Session {
                 Pause::Intercept(frame) => Box::pin(steer::exec::intercept(&mut self, frame)).await?,
                 Pause::End => return Ok(()),
             }
-            self.watch_follower();
         }
     }
 
@@ -128,14 +148,15 @@ impl Session {
         }
     }
 
-    /// Nothing is under way between client and broker.
+    /// Nothing is under way between client and broker: no answer is due, and none is on its way in part.
     fn is_quiet(&self) -> bool {
-        self.core.due.is_empty() && self.down.is_idle()
+        self.core.due.is_empty() && matches!(self.core.inbound, Inbound::Front) && self.down.is_idle()
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         loop {
             self.up.parse(|bytes| self.core.request(bytes))?;
+            self.watch_follower();
             ready!(self.up.poll_write(cx, &mut self.upstream))?;
             if let Some(took) = self.up.took.take() {
                 self.core.gateway.counters.took(self.core.outbound.key, took);
@@ -151,9 +172,6 @@ impl Session {
             }
             if ready!(self.up.poll_read(cx, &mut self.client))? == 0 {
                 ready!(Pin::new(&mut self.upstream).poll_shutdown(cx))?;
-            }
-            if self.core.steering.as_ref().is_some_and(|s| s.follows) && self.alarm.is_none() {
-                self.watch_follower();
             }
         }
     }
@@ -180,9 +198,12 @@ impl Session {
             return;
         }
         let cluster = &self.core.gateway.cluster;
-        let rings = Box::pin(cluster.signals.of(self.core.own).down.clone().notified_owned());
+        let down = cluster.signals.of(self.core.own).down.clone().notified_owned();
         // Looked at after the wake-up call is ordered, so that news in between is not missed.
-        self.closing |= !cluster.view().is_live(self.core.own);
+        let rings: Pin<Box<dyn Future<Output = ()> + Send>> = match cluster.view().is_live(self.core.own) {
+            true => Box::pin(down),
+            false => Box::pin(std::future::ready(())),
+        };
         self.alarm = Some(Alarm { rings, at_once: true });
     }
 
@@ -203,7 +224,16 @@ impl Session {
     pub async fn ask_own(&mut self, payload: &[u8]) -> Result<Held, Fault> {
         let frame = [&(payload.len() as i32).to_be_bytes(), payload].concat();
         self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
-        let asked = side::ask(&mut self.upstream, &frame, &self.core.gateway.held, OWN_PATIENCE).await;
+        let gateway = self.core.gateway.clone();
+        let asked = side::ask(&mut self.upstream, &frame, &gateway.held, OWN_PATIENCE);
+        let asked = match self.alarm.as_mut().filter(|a| a.at_once) {
+            None => asked.await,
+            Some(alarm) => tokio::select! {
+                biased;
+                () = &mut alarm.rings => return Err(Fault::Upstream("the broker stopped answering".to_owned())),
+                asked = asked => asked,
+            },
+        };
         let answer = asked.map_err(|e| match e {
             SideError::Io(e) => Fault::Io(e),
             e => Fault::Answer(e.to_string()),

@@ -96,18 +96,15 @@ async fn reach(gateway: &Gateway, endpoint: Option<BrokerId>) -> Result<(BrokerI
         if view.is_live(id) {
             match dial(gateway, &view, id).await {
                 Ok(stream) => return Ok((id, stream)),
-                Err(_) => gateway.suspect(id),
+                Err(_) => gateway.cluster.nudge(),
             }
         }
     }
     let mut reasons = Vec::new();
-    for id in view.live_near(&gateway.fleet.zone).into_iter().filter(|id| Some(*id) != endpoint) {
+    for id in view.candidates(endpoint, &gateway.fleet.zone) {
         match dial(gateway, &view, id).await {
             Ok(stream) => return Ok((id, stream)),
-            Err(e) => {
-                gateway.suspect(id);
-                reasons.push(e);
-            }
+            Err(e) => reasons.push(e),
         }
     }
     Err(Fault::Upstream(if reasons.is_empty() {
@@ -119,6 +116,6 @@ async fn reach(gateway: &Gateway, endpoint: Option<BrokerId>) -> Result<(BrokerI
 
 async fn dial(gateway: &Gateway, view: &View, id: BrokerId) -> Result<Stream, String> {
     let b = view.brokers.get(&id).ok_or("unknown broker")?;
-    let tls = gateway.dialer.security.tls.as_ref();
+    let tls = gateway.client_tls.as_ref();
     kafka::client::dial(&b.host, b.port, tls, DIAL_WAIT).await.map_err(|e| e.to_string())
 }

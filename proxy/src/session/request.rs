@@ -15,7 +15,7 @@ use crate::session::sasl::SaslV0;
 use crate::steer;
 
 /// Requests that are read whole are at most this long; a longer one is passed on unread.
-const HOLD_MAX: usize = 1 << 20;
+const HOLD_MAX: usize = 256 * 1024;
 
 /// The facts of a request's front, owned so that the buffer can be changed.
 #[derive(Clone, Copy)]
@@ -150,8 +150,7 @@ impl Core {
 
     /// Whether a Fetch goes on to the broker (after small changes in place); otherwise it is answered here.
     fn fetch(&mut self, front: Front, payload: &mut [u8]) -> Result<bool, Fault> {
-        let unchanged = payload.to_vec();
-        let request = FetchRequest::parse(&unchanged, front.version).map_err(|source| Fault::Malformed {
+        let request = FetchRequest::parse(payload, front.version).map_err(|source| Fault::Malformed {
             api: "Fetch",
             version: front.version,
             source,
@@ -160,8 +159,11 @@ impl Core {
             self.settle_zone(None, Some(request.rack));
         }
         let forward = steer::forwards(self, &request);
-        if forward && request.opens_session() && self.steering.as_ref().is_some_and(|s| s.never_continues()) {
-            request.clear_session(payload);
+        let clears = forward
+            && request.session == fetch::Session::Open
+            && self.steering.as_ref().is_some_and(|s| s.never_continues());
+        if let Some(at) = request.session_at().filter(|_| clears) {
+            fetch::clear_session(payload, at);
         }
         Ok(forward)
     }
@@ -201,6 +203,10 @@ impl Core {
         let first = if len > 0 { bytes.get(LENGTH_PREFIX).copied() } else { None };
         self.sasl = state.token(first);
         if self.sasl.is_none() {
+            // GSSAPI's last token gets no answer (`SaslServer.evaluateResponse` returns null).
+            if state == SaslV0::Open && self.due.back().is_some_and(|d| d.correlation_id.is_none()) {
+                self.due.pop_back();
+            }
             return Ok(None);
         }
         self.expect(None, OPAQUE, 0);

@@ -19,11 +19,22 @@ use crate::steer::merge::{Outcome, merge, record_bytes};
 use crate::steer::plan::{Leg, Plan, plan};
 use crate::steer::{facts, note_forward, offsets, rights};
 use crate::view::View;
+use crate::view::interest::TopicKey;
 
 /// How long a fetch waits for topics that the view doesn't know yet.
 const LEARN_WAIT: Duration = Duration::from_millis(500);
 /// How often one fetch is planned anew because a broker was in trouble.
 const ROUNDS_MAX: usize = 3;
+/// How long to wait for a view made after a broker was in trouble.
+const REFRESH_WAIT: Duration = Duration::from_secs(1);
+
+/// Which try a plan is.
+#[derive(Clone, Copy, Debug)]
+struct Tries {
+    first: bool,
+    last: bool,
+}
+
 /// Pause before an answer without anything, where nobody could serve: the client would ask again at once.
 const CALM: Duration = Duration::from_millis(100);
 
@@ -46,7 +57,13 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     let (mut view, mut learned) = (session.core.gateway.cluster.view(), false);
     for round in 1.. {
         match decide(session, &view, &request, learned) {
-            Plan::Learn(topics) => {
+            Plan::Learn(mut topics) => {
+                // Only what this client may read is worth knowing, and only such names reach our own requests.
+                let allowed = rights::allowed(session, payload, &request).await?;
+                let may_read = |t: &TopicKey| {
+                    request.partitions.iter().zip(&allowed).any(|(p, yes)| *yes && p.topic == t.as_ref())
+                };
+                topics.retain(may_read);
                 view = session.core.gateway.cluster.learn(&topics, LEARN_WAIT).await;
                 learned = true;
             }
@@ -54,11 +71,11 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
             Plan::Flush => return flush(session, payload, &request).await,
             Plan::Hint(targets) => return hint(session, payload, &request, &targets).await,
             Plan::Legs(legs) => {
-                let last = round >= ROUNDS_MAX;
-                if on_behalf(session, &view, payload, &request, &legs, last).await? {
+                let tries = Tries { first: round == 1, last: round >= ROUNDS_MAX };
+                if on_behalf(session, &view, payload, &request, &legs, tries).await? {
                     return Ok(());
                 }
-                view = session.core.gateway.cluster.view();
+                view = session.core.gateway.cluster.refreshed(REFRESH_WAIT).await;
             }
         }
     }
@@ -103,13 +120,15 @@ async fn hint(
     request: &FetchRequest<'_>,
     targets: &[Option<BrokerId>],
 ) -> Result<(), Fault> {
+    // A broker with a selector would point partitions that are to stay here elsewhere, too.
     let zone = session.core.zone.clone();
-    let peeked = session.ask_own(&request.peek(payload, Some(zone.as_str()))).await?;
+    let rack = targets.iter().all(Option::is_some).then_some(zone.as_str());
+    let peeked = session.ask_own(&request.peek(payload, rack)).await?;
     let mut answer = Answer::parse(&peeked, request.version).map_err(wrong)?;
-    let now = Instant::now();
+    let (now, places) = (Instant::now(), answer.places());
     for (p, target) in request.partitions.iter().zip(targets) {
         let Some(target) = *target else { continue };
-        let said = answer.partitions.iter_mut().find(|a| a.topic == p.topic && a.partition == p.partition);
+        let said = places.get(&(p.topic, p.partition)).map(|place| &mut answer.partitions[*place]);
         let Some(said) = said.filter(|a| a.error == 0 && answer.error == 0) else { continue };
         *said = said.hint(target);
         session.core.steering.get_or_insert_default().memory.hinted(p.topic, p.partition, now);
@@ -130,7 +149,7 @@ async fn on_behalf(
     payload: &[u8],
     request: &FetchRequest<'_>,
     legs: &[Leg],
-    last: bool,
+    tries: Tries,
 ) -> Result<bool, Fault> {
     let own = session.core.own;
     let allowed = rights::allowed(session, payload, request).await?;
@@ -152,17 +171,20 @@ async fn on_behalf(
         let answer = payload.as_deref().map(|p| Answer::parse(p, version)).transpose().map_err(wrong)?;
         outcomes.push((leg.broker, &leg.partitions, answer));
     }
-    let merged = merge(view, own, request, &outcomes);
+    let merged = merge(view, own, request, &outcomes, !tries.first);
     note_troubles(session, view, request, &merged.troubles);
     let nothing = record_bytes(&merged.answer) == 0 && merged.answer.partitions.iter().all(|p| p.error == 0);
     if !merged.troubles.is_empty() && nothing {
-        if !last {
+        if !tries.last {
             return Ok(false);
         }
         tokio::time::sleep(CALM).await;
     }
     count(session, view, &legs);
     let frame = merged.answer.encode(request.version, correlation_id(payload));
+    // Their room is free again before a client that may be slow is written to.
+    drop((merged, outcomes));
+    drop(payloads);
     session.reply(&frame).await?;
     Ok(true)
 }

@@ -7,6 +7,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The unit in which room is counted, bytes.
 const UNIT: usize = 1024;
 
+/// Answers up to this long take no room.
+const SMALL: usize = 64 * 1024;
+
 /// The room for held answers of the whole gateway.
 #[derive(Debug)]
 pub struct Room {
@@ -30,8 +33,12 @@ impl Room {
         Self { units: Arc::new(Semaphore::new(total as usize)), total, frame_max }
     }
 
-    /// Waits for room for `len` bytes. Asked for only once an answer has begun to arrive: a long poll holds none.
+    /// Waits for room for `len` bytes. Asked for only once an answer has begun to arrive: a long poll holds none. Small
+    /// answers need none: a probe must never queue behind bulk.
     pub async fn take(&self, len: usize) -> Option<OwnedSemaphorePermit> {
+        if len <= SMALL {
+            return None;
+        }
         let units = u32::try_from(len.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.total);
         self.units.clone().acquire_many_owned(units).await.ok()
     }
@@ -57,11 +64,12 @@ mod tests {
 
     #[tokio::test]
     async fn room_is_bounded_and_an_answer_larger_than_all_of_it_gets_all_of_it() {
-        let room = Room::new(4 * UNIT as u64, 1 << 20);
+        let room = Room::new(100 * UNIT as u64, 1 << 20);
         let all = room.take(1 << 20).await;
         assert_eq!(room.units.available_permits(), 0);
+        assert!(room.take(SMALL).await.is_none(), "a small one doesn't wait");
         drop(all);
-        let _three = room.take(3 * UNIT).await;
+        let _most = room.take(99 * UNIT).await;
         assert_eq!(room.units.available_permits(), 1);
     }
 }

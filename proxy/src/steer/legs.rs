@@ -18,8 +18,9 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Where several brokers are asked, each waits this long at a time, so that data on one is not held up by silence on
 /// another.
 const SLICE: Duration = Duration::from_millis(100);
-/// The most one answer on behalf brings, so that what is held in memory has a bound. One batch always comes whole.
-const BYTES_MAX: i32 = 8 << 20;
+/// The most one answer on behalf brings. One batch always comes whole. So small that the socket's own buffers take it
+/// from us even if the client is busy, so that slow clients hold no memory here.
+const BYTES_MAX: i32 = 1 << 20;
 /// What a broker gets on top of the wait it was asked for.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -151,7 +152,7 @@ async fn open(session: &mut Session, broker: BrokerId) -> Option<Side> {
         Ok(side) => Some(side),
         Err(e) => {
             gateway.rejects.side_failed(broker, &e);
-            gateway.suspect(broker);
+            gateway.cluster.nudge();
             None
         }
     }
@@ -172,5 +173,5 @@ fn frame(session: &Session, request: &FetchRequest<'_>, leg: &Leg, legs: usize, 
         isolation_level: request.isolation_level,
     };
     let partitions: Vec<_> = leg.partitions.iter().map(|i| &request.partitions[*i]).collect();
-    encode(ask, "tidegate", &partitions)
+    encode(ask, request.client_id, &partitions)
 }

@@ -16,6 +16,8 @@ const TROUBLE_LASTS: Duration = Duration::from_secs(10);
 const YES_LASTS: Duration = Duration::from_millis(1500);
 /// Between two flushes of a session for no better reason than that the cluster changed.
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
+/// The same for sessions on a follower.
+const FLUSH_FOLLOWER_EVERY: Duration = Duration::from_secs(5);
 /// Entries of each kind. A consumer of more partitions than this is served the rest on behalf.
 const ENTRIES_MAX: usize = 10_000;
 
@@ -26,7 +28,7 @@ type Key = (TopicKey, Partition);
 pub struct Memory {
     hints: HashMap<Key, Instant>,
     troubles: HashMap<Key, (BrokerId, Instant)>,
-    yes: Vec<(TopicKey, Instant)>,
+    yes: HashMap<TopicKey, Instant>,
     session_generation: u64,
     flushed: Option<Instant>,
     granted: bool,
@@ -80,13 +82,15 @@ impl Memory {
 
     /// Whether the broker said just now that this client may read the topic.
     pub fn may_read(&self, topic: TopicRef<'_>, now: Instant) -> bool {
-        self.yes.iter().any(|(t, at)| t.as_ref() == topic && *at + YES_LASTS > now)
+        self.yes.get(&topic.into()).is_some_and(|at| *at + YES_LASTS > now)
     }
 
     /// Notes the broker's yes. A no is never noted.
     pub fn said_yes(&mut self, topic: TopicRef<'_>, now: Instant) {
-        self.yes.retain(|(t, at)| *at + YES_LASTS > now && t.as_ref() != topic);
-        self.yes.push((topic.into(), now));
+        if self.yes.len() >= ENTRIES_MAX {
+            self.yes.retain(|_, at| *at + YES_LASTS > now);
+        }
+        self.yes.insert(topic.into(), now);
     }
 
     /// Forgets every yes: the connection authenticates anew, perhaps as somebody else (KIP-368).
@@ -94,9 +98,11 @@ impl Memory {
         self.yes.clear();
     }
 
-    /// Whether the cluster has changed since the session was opened, and it was not flushed lately.
-    pub fn session_is_stale(&self, generation: u64, now: Instant) -> bool {
-        self.session_generation != generation && self.flushed.is_none_or(|at| at + FLUSH_EVERY <= now)
+    /// Whether the cluster has changed since the session was opened, and it was not flushed lately. A session on a
+    /// follower is looked at more often: a follower that fell out of the ISR goes on answering, with nothing new.
+    pub fn session_is_stale(&self, generation: u64, follows: bool, now: Instant) -> bool {
+        let every = if follows { FLUSH_FOLLOWER_EVERY } else { FLUSH_EVERY };
+        self.session_generation != generation && self.flushed.is_none_or(|at| at + every <= now)
     }
 
     /// Notes that a full fetch went to the broker under this generation of the view.

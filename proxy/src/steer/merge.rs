@@ -22,6 +22,9 @@ pub struct Merged<'a> {
     pub troubles: Vec<(usize, BrokerId)>,
 }
 
+/// TOPIC_AUTHORIZATION_FAILED.
+const NOT_AUTHORIZED: i16 = 29;
+
 /// Merges the outcomes into one answer with every partition asked for, in the order asked.
 ///
 /// A leg that failed, and a follower's own trouble, leave "nothing new" in place: the client asks again and another
@@ -31,20 +34,20 @@ pub fn merge<'a>(
     own: BrokerId,
     request: &FetchRequest<'a>,
     outcomes: &[Outcome<'a>],
+    confirmed: bool,
 ) -> Merged<'a> {
     let empty = |p: &kafka::fetch::request::FetchPartition<'a>| PartitionAnswer::empty(p.topic, p.partition);
     let mut partitions: Vec<_> = request.partitions.iter().map(empty).collect();
     let mut troubles = Vec::new();
     for (broker, places, answer) in outcomes {
+        let said = answer.as_ref().filter(|a| a.error == 0).map(|a| (a, a.places()));
         for &place in *places {
             let p = &request.partitions[place];
-            let said = answer
-                .as_ref()
-                .filter(|a| a.error == 0)
-                .and_then(|a| a.partitions.iter().find(|a| a.topic == p.topic && a.partition == p.partition));
+            let said =
+                said.as_ref().and_then(|(a, at)| Some(&a.partitions[*at.get(&(p.topic, p.partition))?]));
             let leads = view.partition(p.topic, p.partition).and_then(|p| p.leader) == Some(*broker);
             match said {
-                Some(a) if !hides(a.error, leads, *broker == own) => {
+                Some(a) if !hides(a.error, leads, *broker == own, confirmed) => {
                     partitions[place] = PartitionAnswer { preferred_read_replica: NO_BROKER, ..a.clone() };
                 }
                 _ => troubles.push((place, *broker)),
@@ -56,11 +59,17 @@ pub fn merge<'a>(
     Merged { answer, troubles }
 }
 
-fn hides(error: i16, leads: bool, own: bool) -> bool {
-    match leads {
+/// Whether an error is kept from the client. `leads`: by our view the broker leads the partition; `confirmed`: that
+/// view was made after the broker had said this once before.
+fn hides(error: i16, leads: bool, own: bool, confirmed: bool) -> bool {
+    match (leads, own) {
         // The client's own broker is asked under the client's own name: what it says as the leader stands.
-        true => error == NOT_LEADER_OR_FOLLOWER && !own,
-        false => is_follower_trouble(error),
+        (true, true) => false,
+        // Another broker refuses us, not the client, who was told yes.
+        (_, false) if error == NOT_AUTHORIZED => true,
+        // A leader's word on offsets, epochs and topics counts once it is sure that it leads.
+        (true, false) => error == NOT_LEADER_OR_FOLLOWER || (!confirmed && is_follower_trouble(error)),
+        (false, _) => is_follower_trouble(error),
     }
 }
 

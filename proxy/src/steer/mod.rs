@@ -21,7 +21,6 @@ use std::time::Instant;
 use config::Reads;
 use kafka::fetch::request::{FetchRequest, Session, TopicRef};
 use kafka::fetch::walk::{PartitionHead, Policy};
-use kafka::types::BrokerId;
 
 use crate::metrics::Served;
 use crate::session::core::Core;
@@ -48,14 +47,10 @@ impl Steering {
     }
 }
 
-/// Errors that are a follower's own trouble: the leader may well serve the partition.
-/// OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, REPLICA_NOT_AVAILABLE,
-/// KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, OFFSET_NOT_AVAILABLE, UNKNOWN_TOPIC_ID.
-const FOLLOWER_TROUBLE: [i16; 9] = [1, 3, 6, 9, 56, 74, 75, 78, 100];
-
-/// Whether an error is a follower's own trouble.
+/// Whether an error of a broker that doesn't lead the partition is its own trouble: the leader may well serve it. All
+/// are but TOPIC_AUTHORIZATION_FAILED, which any broker knows.
 pub fn is_follower_trouble(error: i16) -> bool {
-    FOLLOWER_TROUBLE.contains(&error)
+    error != 0 && error != 29
 }
 
 /// The facts for a plan of this session.
@@ -65,6 +60,7 @@ pub fn facts<'a>(core: &'a Core, view: &'a View, memory: &'a Memory, learned: bo
         zone: &core.zone,
         own: core.own,
         stand_in: core.is_stand_in(),
+        follows: core.steering.as_ref().is_some_and(|s| s.follows),
         memory,
         now: Instant::now(),
         learned,
@@ -101,6 +97,8 @@ pub fn note_forward(core: &mut Core, view: &Arc<View>, request: &FetchRequest<'_
         leader.is_some_and(|l| l != core.own)
     });
     let steering = core.steering.get_or_insert_default();
+    // Nothing is fetched on behalf any more; brokers end idle connections anyway.
+    steering.sides.clear();
     if request.session != Session::Continue {
         steering.follows = follows;
     }
@@ -135,8 +133,7 @@ impl<'a> Judge<'a> {
 
     fn leads_elsewhere(&self, topic: TopicRef<'_>, head: PartitionHead) -> bool {
         let view = self.core.gateway.cluster.view();
-        let leader = view.partition(topic, head.partition).and_then(|p| p.leader);
-        leader.is_some_and(|l: BrokerId| l != self.core.own)
+        view.partition(topic, head.partition).is_some_and(|p| p.leader != Some(self.core.own))
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Facts<'a> {
     pub own: BrokerId,
     /// Whether that broker stands in for another.
     pub stand_in: bool,
+    /// Whether that broker serves this client's session as a follower.
+    pub follows: bool,
     /// What this connection has seen.
     pub memory: &'a Memory,
     /// Now.
@@ -69,20 +71,17 @@ enum Route {
 
 /// Makes the plan for a consumer's Fetch.
 pub fn plan(facts: &Facts<'_>, request: &FetchRequest<'_>) -> Plan {
-    if !facts.learned {
-        let unknown = unknown_topics(facts.view, request);
-        if !unknown.is_empty() {
-            return Plan::Learn(unknown);
-        }
+    if !facts.learned && request.partitions.iter().any(|p| facts.view.topic(p.topic).is_none()) {
+        return Plan::Learn(unknown_topics(facts.view, request));
     }
-    let routes: Vec<_> = request.partitions.iter().map(|p| route(facts, request.version, p)).collect();
-    let all_own = routes.iter().all(|r| *r == Route::Own);
+    let all_own = request.partitions.iter().all(|p| route(facts, request.version, p) == Route::Own);
     if request.session == Session::Continue {
         return if all_own && !session_hides_something(facts) { Plan::Forward } else { Plan::Flush };
     }
     if all_own {
         return Plan::Forward;
     }
+    let routes: Vec<_> = request.partitions.iter().map(|p| route(facts, request.version, p)).collect();
     let hints: Vec<_> =
         routes.iter().zip(&request.partitions).map(|(r, p)| hint(facts, request, *r, p)).collect();
     if hints.iter().any(Option::is_some) {
@@ -103,7 +102,8 @@ fn unknown_topics(view: &View, request: &FetchRequest<'_>) -> Vec<TopicKey> {
 fn session_hides_something(facts: &Facts<'_>) -> bool {
     let out_of_zone = facts.stand_in || facts.view.zone_of(facts.own) != Some(facts.zone);
     facts.memory.has_trouble(facts.now)
-        || (out_of_zone && facts.memory.session_is_stale(facts.view.generation, facts.now))
+        || ((out_of_zone || facts.follows)
+            && facts.memory.session_is_stale(facts.view.generation, facts.follows, facts.now))
 }
 
 fn route(facts: &Facts<'_>, version: i16, p: &FetchPartition<'_>) -> Route {
@@ -113,15 +113,16 @@ fn route(facts: &Facts<'_>, version: i16, p: &FetchPartition<'_>) -> Route {
         |id: BrokerId| id != leader && facts.memory.is_troubled(p.topic, p.partition, id, facts.now);
     let serves = |id: &BrokerId| facts.view.is_live(*id) && !troubled(*id);
     let in_zone = |id: &BrokerId| facts.view.zone_of(*id) == Some(facts.zone);
-    let near: Vec<_> = known.isr.iter().copied().filter(serves).filter(in_zone).collect();
+    let near = || known.isr.iter().filter(|id| in_zone(id) && serves(id));
     // A broker answers consumers as a follower from v11 on (KIP-392); below, only as the leader.
     let own_can = facts.own == leader || version >= VERSION_FOLLOWERS;
-    if near.contains(&facts.own) && own_can {
+    if own_can && near().any(|id| *id == facts.own) {
         return Route::Own;
     }
-    let others: Vec<_> = near.into_iter().filter(|id| *id != facts.own).collect();
-    if !others.is_empty() {
-        let pick = others[p.partition.0.unsigned_abs() as usize % others.len()];
+    let others = || near().filter(|id| **id != facts.own);
+    // Replicas of a zone share its partitions.
+    let place = p.partition.0.unsigned_abs() as usize % others().count().max(1);
+    if let Some(pick) = others().nth(place).copied() {
         return if facts.own == leader { Route::Follow(pick) } else { Route::Elsewhere(pick) };
     }
     let own_serves = facts.own == leader || (own_can && known.isr.contains(&facts.own) && serves(&facts.own));

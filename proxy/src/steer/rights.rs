@@ -33,14 +33,15 @@ pub async fn allowed(
     let probe = request.rights_probe(payload);
     let answer = session.ask_own(&probe).await?;
     let answer = Answer::parse(&answer, request.version).map_err(|e| Fault::Answer(e.to_string()))?;
+    let places = answer.places();
     let says_yes =
         |error: i16| answer.error == 0 && [OFFSET_OUT_OF_RANGE, NOT_LEADER_OR_FOLLOWER].contains(&error);
     let allowed: Vec<_> = request
         .partitions
         .iter()
         .map(|p| {
-            let said = answer.partitions.iter().find(|a| a.topic == p.topic && a.partition == p.partition);
-            said.is_some_and(|a| says_yes(a.error))
+            let said = places.get(&(p.topic, p.partition));
+            said.is_some_and(|place| says_yes(answer.partitions[*place].error))
         })
         .collect();
     let memory = &mut session.core.steering.get_or_insert_default().memory;

@@ -9,6 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::buffer::LARGE;
 use crate::steer::held::{Held, Room};
 
+/// An answer that has begun and of which nothing comes for this long is given up.
+const STALL_MAX: Duration = Duration::from_secs(10);
+
 /// Why a fetch on a client's behalf failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SideError {
@@ -54,28 +57,32 @@ impl Side {
 /// Sends a request frame (prefix included) over a connection on which nothing is under way, and returns the answer's
 /// payload, whose correlation id must be the request's.
 pub async fn ask(stream: &mut Stream, frame: &[u8], room: &Room, wait: Duration) -> Result<Held, SideError> {
-    let asked = async {
+    let begun = async {
         stream.write_all(frame).await?;
         stream.flush().await?;
-        let answer = read_frame(stream, room).await?;
-        match answer.get(..4) == frame.get(8..12) {
-            true => Ok(answer),
-            false => Err(SideError::Answer),
-        }
+        stream.read_i32().await
     };
-    tokio::time::timeout(wait, asked).await.map_err(|_| SideError::Timeout(wait))?
+    let len = tokio::time::timeout(wait, begun).await.map_err(|_| SideError::Timeout(wait))??;
+    let answer = read_body(stream, len, room).await?;
+    match answer.get(..4) == frame.get(8..12) {
+        true => Ok(answer),
+        false => Err(SideError::Answer),
+    }
 }
 
-/// Reads a frame's payload. Memory is taken as bytes arrive, not as the length announces them.
-async fn read_frame(stream: &mut Stream, room: &Room) -> Result<Held, SideError> {
-    let len = stream.read_i32().await?;
+/// Reads a payload of `len` bytes. Memory is taken as bytes arrive, not as the length announces them. A slow link is no
+/// trouble as long as something comes.
+async fn read_body(stream: &mut Stream, len: i32, room: &Room) -> Result<Held, SideError> {
     let sound = usize::try_from(len).ok().filter(|n| (4..=room.frame_max).contains(n));
     let len = sound.ok_or(SideError::Answer)?;
     let permit = room.take(len).await;
     let mut payload = Vec::with_capacity(len.min(LARGE));
-    stream.take(len as u64).read_to_end(&mut payload).await?;
-    if payload.len() < len {
-        return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+    let mut body = stream.take(len as u64);
+    while payload.len() < len {
+        let read = tokio::time::timeout(STALL_MAX, body.read_buf(&mut payload));
+        if read.await.map_err(|_| SideError::Timeout(STALL_MAX))?? == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        }
     }
     Ok(Held::new(payload, permit))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka::client::{Connection, Dialer};
+use kafka::client::{AuthError, ConnectError, Connection, Dialer, OpenError};
 use kafka::types::BrokerId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +18,10 @@ use crate::view::{BrokerState, View};
 
 /// Between two pings of a broker.
 const EVERY: Duration = Duration::from_secs(1);
-/// A ping unanswered for this long makes the broker suspect.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A ping unanswered for this long is a miss. Two misses make a broker suspect: one may be our own want of breath.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// Between a first miss and the next ping.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Keeps one pinging task per broker address, until `stop`.
 pub async fn run(
@@ -80,15 +82,14 @@ impl Pinger {
     }
 
     async fn ping_for_ever(&self) {
-        let mut connection = None;
+        let (mut connection, mut misses) = (None, 0u32);
         loop {
-            let answered = self.ping(&mut connection).await;
-            // Told each time, since others may have called the broker suspect meanwhile. The watcher is gone only
-            // when the gateway stops.
-            if self.news.send((self.id, !answered)).await.is_err() {
+            misses = if self.ping(&mut connection).await { 0 } else { misses.saturating_add(1) };
+            // The watcher is gone only when the gateway stops.
+            if misses != 1 && self.news.send((self.id, misses > 0)).await.is_err() {
                 return;
             }
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(if misses == 1 { AGAIN } else { EVERY }).await;
         }
     }
 
@@ -99,14 +100,23 @@ impl Pinger {
             if let Some(mut old) = slot.take()
                 && answers(&mut old).await
             {
-                return Some(old);
+                return (true, Some(old));
             }
-            let mut fresh = Connection::connect(&self.dialer, &self.host, self.port).await.ok()?;
-            answers(&mut fresh).await.then_some(fresh)
+            match Connection::connect(&self.dialer, &self.host, self.port).await {
+                Ok(mut fresh) => (answers(&mut fresh).await, Some(fresh)),
+                // A broker that refuses us is alive: our password may be out of date, clients' are not.
+                Err(e) => (is_refusal(&e), None),
+            }
         };
-        *slot = tokio::time::timeout(PATIENCE, ping).await.ok().flatten();
-        slot.is_some()
+        let (alive, connection) = tokio::time::timeout(PATIENCE, ping).await.unwrap_or_default();
+        *slot = connection.filter(|_| alive);
+        alive
     }
+}
+
+fn is_refusal(error: &ConnectError) -> bool {
+    let ConnectError::Open(OpenError::Auth { source, .. }) = error else { return false };
+    !matches!(source, AuthError::Timeout { .. } | AuthError::Exchange { .. })
 }
 
 /// The cheapest question there is: ApiVersions v0, which every broker answers.

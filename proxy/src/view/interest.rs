@@ -40,13 +40,30 @@ pub const TOPICS_MAX: usize = 50_000;
 /// A topic that the cluster doesn't have is forgotten after this long, so that a wrong name costs nothing for ever.
 const FORGET_MISSING_AFTER: Duration = Duration::from_secs(5 * 60);
 
+/// The longest name a topic can have, bytes.
+const NAME_MAX: usize = 249;
+
+fn could_exist(topic: TopicRef<'_>) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    match topic {
+        TopicRef::Name(name) => (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(legal),
+        TopicRef::Id(id) => !id.is_zero(),
+    }
+}
+
 /// The watched topics and when each was first asked for.
 #[derive(Debug, Default)]
 pub struct Interest(DashMap<TopicKey, Instant>);
 
 impl Interest {
     /// Notes that a topic is being fetched. False if there are too many topics to watch this one too.
+    ///
+    /// Names that no topic can have (`org.apache.kafka.common.internals.Topic`) are never noted: brokers would end the
+    /// connection over some of them.
     pub fn note(&self, topic: TopicRef<'_>) -> bool {
+        if !could_exist(topic) {
+            return false;
+        }
         let key = TopicKey::from(topic);
         if self.0.len() >= TOPICS_MAX && !self.0.contains_key(&key) {
             return false;

@@ -105,14 +105,19 @@ impl View {
         self.brokers.get(&id).map(|b| &b.zone)
     }
 
-    /// Live brokers, those of `zone` first.
-    pub fn live_near(&self, zone: &Zone) -> Vec<BrokerId> {
-        let live = |near: bool| {
-            self.brokers
-                .iter()
-                .filter(move |(_, b)| b.state == BrokerState::Live && (b.zone == *zone) == near)
-                .map(|(id, _)| *id)
+    /// Brokers that may take a connection meant for `endpoint` (already tried if it is live), in the order to try them:
+    /// live ones, those of `zone` first; then, since our pings may be what fails, the endpoint's own and other suspects.
+    pub fn candidates(&self, endpoint: Option<BrokerId>, zone: &Zone) -> Vec<BrokerId> {
+        let rank = |id: BrokerId, b: &BrokerView| match b.state {
+            BrokerState::Live if Some(id) == endpoint => None,
+            BrokerState::Live => Some(u8::from(b.zone != *zone)),
+            BrokerState::Suspect if Some(id) == endpoint => Some(2),
+            BrokerState::Suspect => Some(3),
+            BrokerState::Absent => None,
         };
-        live(true).chain(live(false)).collect()
+        let mut ranked: Vec<_> =
+            self.brokers.iter().filter_map(|(id, b)| Some((rank(*id, b)?, *id))).collect();
+        ranked.sort();
+        ranked.into_iter().map(|(_, id)| id).collect()
     }
 }

@@ -34,6 +34,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct ClusterHandle {
     views: watch::Receiver<Arc<View>>,
+    refreshes: watch::Receiver<u64>,
     interest: Arc<Interest>,
     nudge: Arc<Notify>,
     /// Wake-up calls by broker.
@@ -65,6 +66,24 @@ impl ClusterHandle {
         self.nudge();
         let known = |view: &View| topics.iter().all(|t| view.topic(t.as_ref()).is_some());
         self.wait_for(wait, known).await.unwrap_or_else(|| self.view())
+    }
+
+    /// Waits, `wait` at most, for a view that was asked for after this call, and returns the newest either way.
+    pub async fn refreshed(&self, wait: Duration) -> Arc<View> {
+        let mut refreshes = self.refreshes.clone();
+        // One refresh may have been under way already.
+        let enough = *refreshes.borrow() + 2;
+        let seen = async {
+            while *refreshes.borrow_and_update() < enough {
+                self.nudge();
+                if refreshes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Without an answer in time the view at hand has to do.
+        let _ = tokio::time::timeout(wait, seen).await;
+        self.view()
     }
 
     /// Waits, `wait` at most, until the view knows this broker, and returns the newest view either way.
@@ -105,7 +124,8 @@ enum RefreshError {
 /// The task's state.
 #[derive(Debug)]
 pub struct Watcher {
-    source: Source,
+    source: Arc<Source>,
+    refreshes: watch::Sender<u64>,
     views: watch::Sender<Arc<View>>,
     handle: ClusterHandle,
     suspects: BTreeMap<BrokerId, bool>,
@@ -118,14 +138,17 @@ impl Watcher {
     /// A watcher and the handle to its views. `health` says (broker, whether it is suspect).
     pub fn new(source: Source, health: mpsc::Receiver<(BrokerId, bool)>) -> (Self, ClusterHandle) {
         let (views, receiver) = watch::channel(Arc::new(View::default()));
+        let (refreshes, refreshed) = watch::channel(0);
         let handle = ClusterHandle {
             views: receiver,
+            refreshes: refreshed,
             interest: Arc::default(),
             nudge: Arc::default(),
             signals: Arc::default(),
         };
         let watcher = Self {
-            source,
+            source: Arc::new(source),
+            refreshes,
             views,
             handle: handle.clone(),
             suspects: BTreeMap::new(),
@@ -196,36 +219,29 @@ impl Watcher {
 
     async fn refresh(&mut self) -> Result<(), RefreshError> {
         let (names, ids) = self.handle.interest.current();
-        let had_connection = self.connection.is_some();
-        let mut asked = self.ask(&names, &ids).await;
-        if asked.is_err() && had_connection {
-            // Brokers end connections for reasons of their own; only a failure on a new one says something.
-            self.connection = None;
-            asked = self.ask(&names, &ids).await;
-        }
-        if asked.is_err() {
-            self.connection = None;
-        }
-        let cluster = asked?;
+        let known = live_addresses(&self.views.borrow());
+        let asking = ask(self.source.clone(), self.connection.take(), known, &names, &ids);
+        tokio::pin!(asking);
+        // News of brokers' health is heard meanwhile: the broker that is being asked may be the one that stopped.
+        let asked = loop {
+            tokio::select! {
+                asked = &mut asking => break asked,
+                Some((id, suspect)) = self.health.recv() => self.heard(id, suspect),
+            }
+        };
+        self.refreshes.send_modify(|n| *n += 1);
+        let (connection, cluster) = match asked {
+            Ok(answered) => answered,
+            Err(e) => {
+                self.handle.interest.forget(|_| true);
+                return Err(e);
+            }
+        };
+        self.connection = Some(connection);
         let next = self.next_view(&cluster, &names, &ids);
         self.handle.interest.forget(|key| next.topic(key.as_ref()).is_none_or(|t| t.partitions.is_empty()));
         self.publish(next);
         Ok(())
-    }
-
-    async fn ask(&mut self, names: &[String], ids: &[TopicId]) -> Result<Cluster, RefreshError> {
-        let connection = match &mut self.connection {
-            Some(c) => c,
-            none => {
-                let known = live_addresses(&self.views.borrow());
-                none.insert(self.source.bootstrap.any(&known).await?)
-            }
-        };
-        let mut cluster = metadata::fetch(connection, Topics::Names(names)).await?;
-        if !ids.is_empty() {
-            cluster.topics.extend(metadata::fetch(connection, Topics::Ids(ids)).await?.topics);
-        }
-        Ok(cluster)
     }
 
     fn next_view(&mut self, cluster: &Cluster, names: &[String], ids: &[TopicId]) -> View {
@@ -310,6 +326,43 @@ impl Watcher {
     }
 }
 
+/// Asks about brokers and topics, over `connection` or, if that has ended meanwhile, over a new one: brokers end
+/// connections for reasons of their own, and only a failure on a new one says something.
+async fn ask(
+    source: Arc<Source>,
+    connection: Option<Connection>,
+    known: Vec<(String, u16)>,
+    names: &[String],
+    ids: &[TopicId],
+) -> Result<(Connection, Cluster), RefreshError> {
+    if let Some(mut old) = connection
+        && let Ok(cluster) = describe(&mut old, names, ids).await
+    {
+        return Ok((old, cluster));
+    }
+    let mut fresh = source.bootstrap.any(&known).await?;
+    let cluster = describe(&mut fresh, names, ids).await?;
+    Ok((fresh, cluster))
+}
+
+async fn describe(
+    connection: &mut Connection,
+    names: &[String],
+    ids: &[TopicId],
+) -> Result<Cluster, MetadataError> {
+    let mut cluster = metadata::fetch(connection, Topics::Names(names)).await?;
+    if ids.is_empty() {
+        return Ok(cluster);
+    }
+    match metadata::fetch(connection, Topics::Ids(ids)).await {
+        Ok(by_id) => cluster.topics.extend(by_id.topics),
+        // Before Kafka 3.1 nobody can be asked by id, and no client fetches by it either.
+        Err(MetadataError::Version { .. }) => {}
+        Err(e) => return Err(e),
+    }
+    Ok(cluster)
+}
+
 fn live_addresses(view: &View) -> Vec<(String, u16)> {
     let live = view.brokers.values().filter(|b| b.state == BrokerState::Live);
     live.map(|b| (b.host.to_string(), b.port)).collect()
@@ -349,7 +402,12 @@ impl ClusterHandle {
     /// A handle over a cluster that looks like `view` for ever, for tests of what is decided by it.
     #[cfg(test)]
     pub(crate) fn of(view: View) -> Self {
-        let views = watch::channel(Arc::new(view)).1;
-        Self { views, interest: Arc::default(), nudge: Arc::default(), signals: Arc::default() }
+        Self {
+            views: watch::channel(Arc::new(view)).1,
+            refreshes: watch::channel(0).1,
+            interest: Arc::default(),
+            nudge: Arc::default(),
+            signals: Arc::default(),
+        }
     }
 }

@@ -46,6 +46,10 @@ fn expected(mut message: Message, endpoints: usize, version: i16) -> Message {
         message.session_id /= 2;
     }
     for p in message.responses.iter_mut().flat_map(|t| &mut t.partitions) {
+        // Null records are a protocol error to librdkafka unless there is an error code.
+        if hidden(p.error_code) != p.error_code {
+            p.records.get_or_insert_default();
+        }
         p.error_code = hidden(p.error_code);
     }
     if !message.node_endpoints.is_empty() {

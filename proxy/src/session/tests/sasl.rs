@@ -19,7 +19,7 @@ const EXCHANGES: [Exchange; 4] = [
     ("PLAIN", &[b"\0user\0secret"], &[b""]),
     ("OAUTHBEARER", &[b"n,,\x01auth=Bearer x\x01\x01"], &[b""]),
     ("SCRAM-SHA-512", &[b"n,,n=user,r=abc", b"c=biws,r=abcdef,p=x"], &[b"r=abcdef,s=x,i=4096", b"v=x"]),
-    ("GSSAPI", &[b"\x60\x82abc", b"", b"\x05\x04xyz"], &[b"\x60x", b"", b"\x05y"]),
+    ("GSSAPI", &[b"\x60\x82abc", b"", b"\x05\x04xyz"], &[b"\x60x", b""]),
 ];
 
 fn frames(payloads: &[&[u8]]) -> Vec<u8> {
@@ -39,7 +39,7 @@ proptest! {
         prop_assert_eq!(up(&mut core, &asked, &cuts).expect("requests"), asked);
         let due: Vec<_> = core.due.iter().map(|d| d.correlation_id.map(|c| c.0)).collect();
         let expected: Vec<_> =
-            [Some(7)].into_iter().chain(tokens.iter().map(|_| None)).chain([Some(8)]).collect();
+            [Some(7)].into_iter().chain(replies.iter().map(|_| None)).chain([Some(8)]).collect();
         prop_assert_eq!(due, expected);
         let told = [answer(SASL_HANDSHAKE, 0, 7, b"\0\0\0\0\0\0"), frames(replies), answer(OFFSET_COMMIT, 8, 8, b"ok")];
         prop_assert_eq!(down(&mut core, &told.concat(), &answer_cuts).expect("answers"), told.concat());

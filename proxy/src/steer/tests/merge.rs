@@ -33,10 +33,19 @@ fn answer(partitions: Vec<PartitionAnswer<'static>>) -> Option<Answer<'static>> 
 }
 
 fn merged(asked: &[i32], outcomes: &[Outcome<'static>]) -> (Answer<'static>, Vec<(usize, BrokerId)>) {
+    merged_by(asked, outcomes, true)
+}
+
+/// `confirmed`: whether the view was made after the same was said once before.
+fn merged_by(
+    asked: &[i32],
+    outcomes: &[Outcome<'static>],
+    confirmed: bool,
+) -> (Answer<'static>, Vec<(usize, BrokerId)>) {
     let asked: Vec<_> = asked.iter().map(|p| ("t", *p)).collect();
     let frame = fetch(11, 1, &asked).leak();
     let request = FetchRequest::parse(&frame[4..], 11).expect("our own request");
-    let Merged { answer, troubles } = merge(&view(), OWN, &request, outcomes);
+    let Merged { answer, troubles } = merge(&view(), OWN, &request, outcomes, confirmed);
     (answer, troubles)
 }
 
@@ -93,16 +102,21 @@ fn a_followers_own_trouble_is_hidden_and_noted() {
 }
 
 #[test]
-fn what_is_not_a_followers_own_trouble_is_shown() {
-    for error in [29, 2, 35, 44] {
-        let (answer, troubles) = merged(&[0], &[(OTHER, &[0], answer(vec![said(0, error, b"")]))]);
-        assert_eq!((answer.partitions[0].error, troubles), (error, vec![]));
+fn a_refusal_of_its_own_broker_is_shown_and_one_of_ours_is_not() {
+    let (own, troubles) = merged(&[2], &[(OWN, &[0], answer(vec![said(2, 29, b"")]))]);
+    assert_eq!((own.partitions[0].error, troubles), (29, vec![]), "its own broker refuses the client");
+    for leader_or_not in [0, 2] {
+        let outcome = (OTHER, &[0][..], answer(vec![said(leader_or_not, 29, b"")]));
+        let (other, troubles) = merged(&[leader_or_not], &[outcome]);
+        assert_eq!((other.partitions[0].error, troubles), (0, vec![(0, OTHER)]), "another refuses us");
     }
 }
 
 #[test]
 fn a_leaders_errors_are_the_clients_to_see_unless_the_view_is_old() {
-    for error in TROUBLES.into_iter().chain([29, 2]) {
+    for error in TROUBLES.into_iter().chain([2]) {
+        let (first, troubles) = merged_by(&[2], &[(OTHER, &[0], answer(vec![said(2, error, b"")]))], false);
+        assert_eq!((first.partitions[0].error, troubles.len()), (0, 1), "not before the view is fresh");
         let (own, troubles) = merged(&[0], &[(OWN, &[0], answer(vec![said(0, error, b"")]))]);
         assert_eq!((own.partitions[0].error, troubles), (error, vec![]), "its own broker's");
         let (other, troubles) = merged(&[2], &[(OTHER, &[0], answer(vec![said(2, error, b"")]))]);

@@ -28,6 +28,7 @@ struct Case {
     /// How long after the memory's events.
     later: Duration,
     learned: bool,
+    follows: bool,
     start: Instant,
 }
 
@@ -38,6 +39,7 @@ impl Case {
             zone: "az2",
             own: 1,
             stand_in: false,
+            follows: false,
             version: 11,
             session: Session::None,
             memory: Memory::default(),
@@ -64,6 +66,7 @@ impl Case {
             zone: &zone(self.zone),
             own: BrokerId(self.own),
             stand_in: self.stand_in,
+            follows: self.follows,
             memory: &self.memory,
             now: self.start + self.later,
             learned: self.learned,
@@ -254,7 +257,13 @@ fn a_session_out_of_zone_is_flushed_when_the_cluster_changes_but_once_a_minute_a
         case.view.generation += 1;
         case
     };
-    assert_eq!(changed(2).plan(&[]), Plan::Forward, "in zone there is nothing better");
+    assert_eq!(changed(2).plan(&[]), Plan::Forward, "the leader in zone: there is nothing better");
+    let mut follower = Case { follows: true, ..changed(2) };
+    assert_eq!(follower.plan(&[]), Plan::Flush, "a follower may have left the ISR, and goes on answering");
+    follower.memory.flushed(follower.start);
+    assert_eq!(follower.plan(&[]), Plan::Forward);
+    follower = follower.later(5_000);
+    assert_eq!(follower.plan(&[]), Plan::Flush);
     assert_eq!(Case { stand_in: true, ..changed(2) }.plan(&[]), Plan::Flush, "a stand-in's session");
     let mut case = changed(1);
     assert_eq!(case.plan(&[]), Plan::Flush);
