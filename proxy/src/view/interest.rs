@@ -89,3 +89,20 @@ impl Interest {
         self.0.retain(|key, noted| noted.elapsed() < FORGET_MISSING_AFTER || !missing(key));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_topics_that_can_exist_are_noted() {
+        let interest = Interest::default();
+        for name in ["", "a b", "a/b", "é", &"x".repeat(NAME_MAX + 1), &"x".repeat(40_000)] {
+            assert!(!interest.note(TopicRef::Name(name)), "{name:.20}");
+        }
+        assert!(!interest.note(TopicRef::Id(TopicId::default())));
+        assert!(interest.note(TopicRef::Name("orders.v1_EU-west")));
+        assert!(interest.note(TopicRef::Id(TopicId([1; 16]))));
+        assert_eq!(interest.current().0, ["orders.v1_EU-west"]);
+    }
+}

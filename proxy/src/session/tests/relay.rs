@@ -208,3 +208,45 @@ async fn a_hint_among_pipelined_requests_is_answered_in_its_turn_after_the_leade
     drop(client);
     assert!(within(run).await.expect("a session").is_ok());
 }
+
+/// An answer is due until its last byte: whatever waits for its turn must not cut in when the broker pauses.
+#[tokio::test]
+async fn a_hint_waits_for_the_rest_of_an_answer_that_comes_in_parts() {
+    let (mut client, mut broker, session) = session(testing::core(view(), 2, 2)).await;
+    let run = tokio::spawn(session.run());
+    client.write_all(&[commit(1), testing::fetch(11, 2, &[("t", 1)])].concat()).await.expect("requests");
+    within(read_frame(&mut broker)).await.expect("a request");
+    let long = answer(OFFSET_COMMIT, 8, 1, &[7; 100_000]);
+    let (part, rest) = long.split_at(50_000);
+    broker.write_all(part).await.expect("half an answer");
+    let mut seen = vec![0; part.len()];
+    within(client.read_exact(&mut seen)).await.expect("the half comes through");
+    broker.write_all(rest).await.expect("the other half");
+    let peek = within(read_frame(&mut broker)).await.expect("only then the peek");
+    broker.write_all(&peeked(&peek)).await.expect("an answer");
+    seen.resize(long.len(), 0);
+    within(client.read_exact(&mut seen[part.len()..])).await.expect("the rest");
+    assert!(seen == long);
+    let hint = within(read_frame(&mut client)).await.expect("the hint");
+    assert_eq!(Answer::parse(&hint, 11).expect("whole").partitions[0].preferred_read_replica, BrokerId(1));
+    drop(client);
+    assert!(within(run).await.expect("a session").is_ok());
+}
+
+#[tokio::test]
+async fn a_client_that_half_closed_gets_an_answer_that_comes_in_parts() {
+    let (mut client, mut broker, session) = session(testing::core(view(), 1, 1)).await;
+    let run = tokio::spawn(session.run());
+    client.write_all(&commit(1)).await.expect("a request");
+    client.shutdown().await.expect("half closed");
+    within(read_frame(&mut broker)).await.expect("the request");
+    let long = answer(OFFSET_COMMIT, 8, 1, &[7; 100_000]);
+    let (part, rest) = long.split_at(50_000);
+    broker.write_all(part).await.expect("half an answer");
+    let mut seen = vec![0; part.len()];
+    within(client.read_exact(&mut seen)).await.expect("the half comes through");
+    broker.write_all(rest).await.expect("the other half");
+    within(client.read_to_end(&mut seen)).await.expect("the rest, then the end");
+    assert!(seen == long);
+    assert!(within(run).await.expect("a session").is_ok());
+}
