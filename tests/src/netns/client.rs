@@ -41,7 +41,9 @@ impl Client {
     /// Reads `count` records, all of `topic`, from inside the namespace; the bytes of keys and values that it
     /// delivered (values alone where it prints no keys).
     pub fn read(self, namespace: &str, bootstrap: &str, topic: &str, count: usize) -> Result<u64> {
-        let command = self.command(bootstrap, topic, count)?;
+        // Two readers in one group would share the topic.
+        let group = format!("{}-{namespace}-{bootstrap}", self.name());
+        let command = self.command(bootstrap, topic, &group, count)?;
         let dir = tempfile::Builder::new().prefix("tidegate-reader-").tempdir()?;
         reaper::note_dir(dir.path())?;
         let log = dir.path().join("client.log");
@@ -57,7 +59,7 @@ impl Client {
         tally.join().map_err(|_| anyhow!("the reader of its output has died"))?
     }
 
-    fn command(self, bootstrap: &str, topic: &str, count: usize) -> Result<Command> {
+    fn command(self, bootstrap: &str, topic: &str, group: &str, count: usize) -> Result<Command> {
         let count = count.to_string();
         Ok(match self {
             Self::Kcat => {
@@ -66,9 +68,10 @@ impl Client {
                 kcat
             }
             Self::Console => {
-                let mut java = Dist::resolve(Version::Newest)?.java();
-                // Its standard output is for records alone.
-                java.args(["-Dlog4j2.level=OFF", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+                // Not `Dist::java`, which logs to standard output: that is for records alone.
+                let mut java = Command::new("java");
+                java.args(["-cp", &Dist::resolve(Version::Newest)?.classpath()]);
+                java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
                 java.arg("org.apache.kafka.tools.consumer.ConsoleConsumer").args(["--from-beginning"]);
                 java.args(["--bootstrap-server", bootstrap, "--topic", topic, "--max-messages", &count]);
                 java
@@ -76,9 +79,8 @@ impl Client {
             Self::Driver(driver) => {
                 let mut run =
                     Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients/driver.sh"));
-                let group = format!("{driver}-{bootstrap}");
                 run.args([driver.name(), "consume", "--bootstrap", bootstrap, "--topic", topic]);
-                run.args(["--group", &group, "--from", "earliest", "--until-count", &count]);
+                run.args(["--group", group, "--from", "earliest", "--until-count", &count]);
                 run
             }
         })
