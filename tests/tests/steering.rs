@@ -13,6 +13,9 @@ use tidegate_tests::clients::{Driver, Stage, Trouble};
 const CLIENTS: [Driver; 3] = [Driver::Java, Driver::Librdkafka, Driver::Aiokafka];
 /// How long a reader may take to read what is acknowledged by now.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How often leaders move in quick succession. A gateway that asks one wrong follower after the other was caught
+/// by the eighth move.
+const MOVES: u32 = 20;
 /// Of what readers fetch, the share that may cross a zone when all is well: the peek before each hint, and the
 /// probes of a client that does not follow.
 const CROSSING_MAX: f64 = 0.005;
@@ -24,6 +27,7 @@ fn default_clients_read_in_their_zone_and_no_trouble_of_the_follower_reaches_the
     for trouble in Trouble::ALL {
         readers_survive(&mut stage, trouble);
     }
+    readers_keep_pace_with_the_leaders(&mut stage);
 }
 
 fn reads_stay_in_the_zone(stage: &mut Stage) {
@@ -48,6 +52,18 @@ fn readers_survive(stage: &mut Stage, trouble: Trouble) {
         println!("{}: {client} paused for at most {:.1?}", trouble.name(), reader.longest_pause());
     }
     stage.wait_in_zone(2 * LIMIT).unwrap_or_else(|error| panic!("after {}: {error:#}", trouble.name()));
+}
+
+/// Leaders that move back and forth without a pause: clients fetch with an old epoch from wherever they are, every
+/// follower refuses them for it, and only a leader's refusal makes them look for the new one.
+fn readers_keep_pace_with_the_leaders(stage: &mut Stage) {
+    for round in 0..MOVES {
+        let trouble = if round % 3 == 0 { Trouble::Reassigned } else { Trouble::LeaderMoved };
+        trouble.inflict(stage).unwrap();
+        all_keep_up(stage, trouble.name());
+        trouble.heal(stage).unwrap();
+        all_keep_up(stage, trouble.name());
+    }
 }
 
 fn all_keep_up(stage: &Stage, when: &str) {
