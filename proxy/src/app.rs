@@ -23,7 +23,8 @@ use crate::ledger::Ledger;
 use crate::metrics::{Clients, Counters, Metrics};
 use crate::rejects::Rejects;
 use crate::steer::held::Room;
-use crate::view::watch::{ClusterHandle, Source, Watcher};
+use crate::view::handle::ClusterHandle;
+use crate::view::watch::{Source, Watcher};
 use crate::view::{BrokerState, health};
 use crate::{admin, view};
 

@@ -12,7 +12,7 @@ use kafka::types::{BrokerId, LeaderEpoch, Offset, Partition, TopicId};
 
 use super::{Clients, Connections, Counters, Door, Gateway, Ledger, Rejects, Room};
 use crate::session::core::Core;
-use crate::view::watch::ClusterHandle;
+use crate::view::handle::ClusterHandle;
 use crate::view::{BrokerState, BrokerView, PartitionView, TopicView, View};
 
 const FILE: &str = "\
@@ -115,23 +115,6 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
 pub(crate) fn core(view: View, endpoint: i32, own: i32) -> Core {
     let config = config::parse(FILE, ".").expect("a sound file");
     let door: Door = super::door(&config.listeners[0]).expect("a door without TLS");
-    let gateway = gateway(view);
-    let zone = gateway.fleet.zone.clone();
-    let account = gateway.ledger.account(&zone, &gateway.unknown_zone);
-    Core {
-        gateway,
-        door: Arc::new(door),
-        endpoint: Some(BrokerId(endpoint)),
-        own: BrokerId(own),
-        peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        zone,
-        rule: None,
-        account,
-        due: Default::default(),
-        outbound: Default::default(),
-        inbound: Default::default(),
-        answering: kafka::api::API_VERSIONS,
-        sasl: None,
-        steering: None,
-    }
+    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Core::new(gateway(view), Arc::new(door), Some(BrokerId(endpoint)), BrokerId(own), peer)
 }

@@ -85,6 +85,35 @@ pub struct Core {
 }
 
 impl Core {
+    /// A session of a client at `peer` that dialled `endpoint` and whose upstream is `own`. Its zone is the gateway's until
+    /// its first request says more.
+    pub fn new(
+        gateway: Arc<Gateway>,
+        door: Arc<Door>,
+        endpoint: Option<BrokerId>,
+        own: BrokerId,
+        peer: IpAddr,
+    ) -> Self {
+        let zone = gateway.fleet.zone.clone();
+        let account = gateway.ledger.account(&zone, &gateway.unknown_zone);
+        Self {
+            gateway,
+            door,
+            endpoint,
+            own,
+            peer,
+            zone,
+            rule: None,
+            account,
+            due: VecDeque::new(),
+            outbound: Rest::default(),
+            inbound: Inbound::default(),
+            answering: kafka::api::API_VERSIONS,
+            sasl: None,
+            steering: None,
+        }
+    }
+
     /// Whether another broker stands in for the one the client dialled.
     pub fn is_stand_in(&self) -> bool {
         self.endpoint.is_some_and(|e| e != self.own)

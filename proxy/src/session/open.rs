@@ -46,24 +46,7 @@ async fn open(
 ) -> Result<Session, Fault> {
     let (client, endpoint) = accept(&gateway, &door, tcp, port_broker).await?;
     let (own, upstream) = reach(&gateway, endpoint).await?;
-    let zone = gateway.fleet.zone.clone();
-    let account = gateway.ledger.account(&zone, &gateway.unknown_zone);
-    let mut core = Core {
-        gateway,
-        door,
-        endpoint,
-        own,
-        peer,
-        zone,
-        rule: None,
-        account,
-        due: Default::default(),
-        outbound: Default::default(),
-        inbound: Default::default(),
-        answering: kafka::api::API_VERSIONS,
-        sasl: None,
-        steering: None,
-    };
+    let mut core = Core::new(gateway, door, endpoint, own, peer);
     core.open_account();
     Ok(Session::new(core, client, upstream))
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::view::watch::ClusterHandle;
+use crate::view::handle::ClusterHandle;
 use crate::view::{BrokerState, View};
 
 /// Between two pings of a broker.

@@ -11,12 +11,11 @@ use config::Zone;
 use kafka::client::metadata::{self, Cluster, MetadataError, Topic, Topics};
 use kafka::client::{Bootstrap, Connection, NoBroker};
 use kafka::types::{BrokerId, TopicId};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::view::interest::{Interest, TopicKey};
-use crate::view::signals::Switchboard;
+use crate::view::handle::ClusterHandle;
 use crate::view::{BrokerState, BrokerView, PartitionView, TopicView, View};
 
 /// How often the cluster is asked when nothing urges: the longest a moved leader or a shrunk ISR goes unseen.
@@ -29,75 +28,6 @@ const NUDGE_AFTER: Duration = Duration::from_millis(100);
 const KEEP_ABSENT: Duration = Duration::from_secs(35 * 60);
 /// Pause after a refresh that failed.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-
-/// How the view is read, and how its refresh is urged.
-#[derive(Clone, Debug)]
-pub struct ClusterHandle {
-    views: watch::Receiver<Arc<View>>,
-    refreshes: watch::Receiver<u64>,
-    interest: Arc<Interest>,
-    nudge: Arc<Notify>,
-    /// Wake-up calls by broker.
-    pub signals: Arc<Switchboard>,
-}
-
-impl ClusterHandle {
-    /// The newest view.
-    pub fn view(&self) -> Arc<View> {
-        self.views.borrow().clone()
-    }
-
-    /// Asks for a refresh soon.
-    pub fn nudge(&self) {
-        self.nudge.notify_one();
-    }
-
-    /// Waits, `wait` at most, for the first view; `None` if it has not come by then.
-    pub async fn ready(&self, wait: Duration) -> Option<Arc<View>> {
-        self.wait_for(wait, View::is_ready).await
-    }
-
-    /// Waits, `wait` at most, until the view knows these topics, and returns the newest view either way.
-    pub async fn learn(&self, topics: &[TopicKey], wait: Duration) -> Arc<View> {
-        let noted = topics.iter().filter(|t| self.interest.note(t.as_ref())).count();
-        if noted < topics.len() {
-            return self.view();
-        }
-        self.nudge();
-        let known = |view: &View| topics.iter().all(|t| view.topic(t.as_ref()).is_some());
-        self.wait_for(wait, known).await.unwrap_or_else(|| self.view())
-    }
-
-    /// Waits, `wait` at most, for a view that was asked for after this call, and returns the newest either way.
-    pub async fn refreshed(&self, wait: Duration) -> Arc<View> {
-        let mut refreshes = self.refreshes.clone();
-        // One refresh may have been under way already.
-        let enough = *refreshes.borrow() + 2;
-        let seen = async {
-            while *refreshes.borrow_and_update() < enough {
-                self.nudge();
-                if refreshes.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        // Without an answer in time the view at hand has to do.
-        let _ = tokio::time::timeout(wait, seen).await;
-        self.view()
-    }
-
-    /// Waits, `wait` at most, until the view knows this broker, and returns the newest view either way.
-    pub async fn find(&self, id: BrokerId, wait: Duration) -> Arc<View> {
-        self.nudge();
-        self.wait_for(wait, |view| view.brokers.contains_key(&id)).await.unwrap_or_else(|| self.view())
-    }
-
-    async fn wait_for(&self, wait: Duration, holds: impl Fn(&View) -> bool) -> Option<Arc<View>> {
-        let mut views = self.views.clone();
-        let view = tokio::time::timeout(wait, views.wait_for(|v| holds(v))).await.ok()?.ok()?;
-        Some(view.clone())
-    }
-}
 
 /// What [`Watcher`] needs to know.
 #[derive(Debug)]
@@ -394,20 +324,6 @@ impl View {
             brokers,
             topics: topics.iter().map(|t| (t.name.clone(), t.clone())).collect(),
             topics_by_id: topics.iter().map(|t| (t.id, t.clone())).collect(),
-        }
-    }
-}
-
-impl ClusterHandle {
-    /// A handle over a cluster that looks like `view` for ever, for tests of what is decided by it.
-    #[cfg(test)]
-    pub(crate) fn of(view: View) -> Self {
-        Self {
-            views: watch::channel(Arc::new(view)).1,
-            refreshes: watch::channel(0).1,
-            interest: Arc::default(),
-            nudge: Arc::default(),
-            signals: Arc::default(),
         }
     }
 }
