@@ -198,6 +198,11 @@ impl<'a> FetchRequest<'a> {
             if self.version >= 9 {
                 out[p.epoch_at..p.epoch_at + 4].copy_from_slice(&(-1i32).to_be_bytes());
             }
+            // With an epoch the broker looks for a divergence (KIP-595) and answers no error.
+            if self.version >= 12 {
+                let at = p.offset_at + 8;
+                out[at..at + 4].copy_from_slice(&(-1i32).to_be_bytes());
+            }
         }
         out
     }

@@ -93,7 +93,7 @@ impl Core {
 
     /// Counts bytes that go from broker to client unchanged in number.
     fn deliver(&mut self, key: i16, n: usize) {
-        self.answering = key;
+        (self.answering, self.answered) = (key, true);
         self.count(Leg::BrokerToGateway, key, n);
         self.count(Leg::GatewayToClient, key, n);
     }
@@ -117,6 +117,7 @@ impl Core {
     fn answer_replaced(&mut self, due: Due, whole: usize, consumed: usize, payload: &[u8]) -> Step {
         self.due.pop_front();
         let left = whole - consumed;
+        (self.answering, self.answered) = (due.key, true);
         let mut out = ((payload.len() + left) as i32).to_be_bytes().to_vec();
         out.extend_from_slice(payload);
         self.count(Leg::BrokerToGateway, due.key, consumed);

@@ -78,6 +78,8 @@ pub struct Core {
     pub inbound: Inbound,
     /// The API of the last answer that came by.
     pub answering: i16,
+    /// Whether the broker has answered anything yet.
+    pub answered: bool,
     /// Set while SASL tokens pass without Kafka's header, after SaslHandshake v0.
     pub sasl: Option<SaslV0>,
     /// What steering remembers; made when the first consumer Fetch comes.
@@ -109,9 +111,16 @@ impl Core {
             outbound: Rest::default(),
             inbound: Inbound::default(),
             answering: kafka::api::API_VERSIONS,
+            answered: false,
             sasl: None,
             steering: None,
         }
+    }
+
+    /// Whether the broker's silence must not be waited out: it serves this client as a follower, or it has never answered
+    /// on this connection, as a stopped process for which the kernel accepts connections.
+    pub fn wants_living_broker(&self) -> bool {
+        !self.answered || self.steering.as_ref().is_some_and(|s| s.follows)
     }
 
     /// Whether another broker stands in for the one the client dialled.

@@ -156,7 +156,7 @@ impl Session {
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         loop {
             self.up.parse(|bytes| self.core.request(bytes))?;
-            self.watch_follower();
+            self.watch_broker();
             ready!(self.up.poll_write(cx, &mut self.upstream))?;
             if let Some(took) = self.up.took.take() {
                 self.core.gateway.counters.took(self.core.outbound.key, took);
@@ -192,9 +192,14 @@ impl Session {
         }
     }
 
-    /// A follower that stops answering is left at once: the client comes back and finds another broker standing in.
-    fn watch_follower(&mut self) {
-        if self.alarm.is_some() || !self.core.steering.as_ref().is_some_and(|s| s.follows) {
+    /// A follower that stops answering is left at once, and so is a broker that never began to: the client comes back and
+    /// finds another broker standing in. A leader that has answered is waited for, as without us.
+    fn watch_broker(&mut self) {
+        let wanted = self.core.wants_living_broker();
+        if self.alarm.as_ref().is_some_and(|a| a.at_once && !wanted) {
+            self.alarm = None;
+        }
+        if self.alarm.is_some() || !wanted {
             return;
         }
         let cluster = &self.core.gateway.cluster;

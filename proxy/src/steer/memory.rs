@@ -27,7 +27,7 @@ type Key = (TopicKey, Partition);
 #[derive(Debug, Default)]
 pub struct Memory {
     hints: HashMap<Key, Instant>,
-    troubles: HashMap<Key, (BrokerId, Instant)>,
+    troubles: HashMap<(Key, BrokerId), Instant>,
     yes: HashMap<TopicKey, Instant>,
     session_generation: u64,
     flushed: Option<Instant>,
@@ -63,20 +63,20 @@ impl Memory {
         if self.troubles.is_empty() {
             return false;
         }
-        let noted = self.troubles.get(&(topic.into(), partition));
-        noted.is_some_and(|(who, at)| *who == broker && *at + TROUBLE_LASTS > now)
+        let noted = self.troubles.get(&((topic.into(), partition), broker));
+        noted.is_some_and(|at| *at + TROUBLE_LASTS > now)
     }
 
     /// Whether any follower was in trouble a moment ago.
     pub fn has_trouble(&self, now: Instant) -> bool {
-        self.troubles.values().any(|(_, at)| *at + TROUBLE_LASTS > now)
+        self.troubles.values().any(|at| *at + TROUBLE_LASTS > now)
     }
 
     /// Notes that a follower could not serve a partition.
     pub fn trouble(&mut self, topic: TopicRef<'_>, partition: Partition, broker: BrokerId, now: Instant) {
-        self.troubles.retain(|_, (_, at)| *at + TROUBLE_LASTS > now);
+        self.troubles.retain(|_, at| *at + TROUBLE_LASTS > now);
         if self.troubles.len() < ENTRIES_MAX {
-            self.troubles.insert((topic.into(), partition), (broker, now));
+            self.troubles.insert(((topic.into(), partition), broker), now);
         }
     }
 

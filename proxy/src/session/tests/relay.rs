@@ -250,3 +250,31 @@ async fn a_client_that_half_closed_gets_an_answer_that_comes_in_parts() {
     assert!(seen == long);
     assert!(within(run).await.expect("a session").is_ok());
 }
+
+/// A kernel accepts connections for a stopped process, so a client could wait there for its own timeout.
+#[tokio::test]
+async fn a_broker_that_goes_down_before_it_answered_anything_ends_the_session_and_a_slow_leader_does_not() {
+    let down = |session: &Session| session.core.gateway.cluster.signals.of(BrokerId(1)).down.clone();
+    let (mut client, mut broker, fresh) = session(testing::core(view(), 1, 1)).await;
+    let rings = down(&fresh);
+    let run = tokio::spawn(fresh.run());
+    client.write_all(&commit(1)).await.expect("a request");
+    within(read_frame(&mut broker)).await.expect("it gets there");
+    rings.notify_waiters();
+    assert!(within(run).await.expect("a session").is_ok());
+
+    let (mut client, mut broker, served) = session(testing::core(view(), 1, 1)).await;
+    let rings = down(&served);
+    let run = tokio::spawn(served.run());
+    for id in [1, 2] {
+        client.write_all(&commit(id)).await.expect("a request");
+        within(read_frame(&mut broker)).await.expect("it gets there");
+        if id == 2 {
+            rings.notify_waiters();
+        }
+        broker.write_all(&committed(id)).await.expect("an answer");
+        assert_eq!(framed(&within(read_frame(&mut client)).await.expect("it comes")), committed(id));
+    }
+    drop((client, broker));
+    let _ = within(run).await;
+}

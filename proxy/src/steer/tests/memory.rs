@@ -33,6 +33,11 @@ fn trouble_is_one_brokers_with_one_partition_and_passes() {
     assert!(troubled(&memory, 0, 2, after(start, 9_999)));
     assert!(!troubled(&memory, 0, 3, start) && !troubled(&memory, 1, 2, start));
     assert!(memory.has_trouble(after(start, 9_999)));
+    memory.trouble(T, Partition(0), BrokerId(3), start);
+    assert!(
+        troubled(&memory, 0, 2, start) && troubled(&memory, 0, 3, start),
+        "both, or the leader is never asked"
+    );
     assert!(!troubled(&memory, 0, 2, after(start, 10_000)) && !memory.has_trouble(after(start, 10_000)));
 }
 
