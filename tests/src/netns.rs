@@ -17,6 +17,7 @@ mod ip;
 mod stage;
 
 use std::fs::File;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -44,13 +45,18 @@ pub struct Zones {
     _turn: File,
 }
 
-/// Why namespaces can't be had here, if they can't.
+/// Why namespaces can't be had here, if they can't; found out once.
 pub fn missing() -> Option<String> {
-    let probe = format!("tg-probe-{}", std::process::id());
-    let made = ip::run(&format!("netns add {probe}"));
+    static ANSWER: OnceLock<Option<String>> = OnceLock::new();
+    ANSWER.get_or_init(probe).clone()
+}
+
+fn probe() -> Option<String> {
+    let name = format!("tg-probe-{}", std::process::id());
+    let made = ip::run(&format!("netns add {name}"));
     if made.is_ok() {
         // Best effort: a probe left behind is empty and harms nobody.
-        let _ = ip::run(&format!("netns del {probe}"));
+        let _ = ip::run(&format!("netns del {name}"));
     }
     made.err().map(|error| format!("network namespaces need root and iproute2: {error:#}"))
 }
