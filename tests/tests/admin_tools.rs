@@ -33,8 +33,10 @@ fn run(cluster: &Cluster, tool: &str, address: &str) -> Tool {
     Tool::start(cluster.dist(), words[0], &words[1..]).unwrap()
 }
 
-/// A line without the time that some tools' log lines start with.
+/// A line without the time that some tools' log lines start with, and without the metadata's epoch, which grows with
+/// every record that the controllers write.
 fn timeless(line: &str) -> &str {
+    let line = line.split_once("Epoch: ").map_or(line, |(before, _)| before);
     match line.split_once(' ') {
         Some((first, rest)) if first.starts_with("20") && first.ends_with('Z') => rest,
         _ => line,
