@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What stays in a zone goes over its `lo` and is never counted. The bridge has a namespace of its own, because
-//! a firewall of the machine (Docker's, say) would filter it. Needs root and iproute2: ask [`missing`] first.
+//! a firewall of the machine (Docker's, say) would filter it. Needs root, iproute2 and kcat: ask [`missing`] first.
 
 mod client;
 mod command;
@@ -17,6 +17,7 @@ mod ip;
 mod stage;
 
 use std::fs::File;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -45,13 +46,16 @@ pub struct Zones {
     _turn: File,
 }
 
-/// Why namespaces can't be had here, if they can't; found out once.
+/// Why zones or the client that every test uses can't be had here, if they can't; found out once.
 pub fn missing() -> Option<String> {
     static ANSWER: OnceLock<Option<String>> = OnceLock::new();
     ANSWER.get_or_init(probe).clone()
 }
 
 fn probe() -> Option<String> {
+    if let Err(error) = Command::new("kcat").arg("-V").output() {
+        return Some(format!("kcat is needed as a client: {error}"));
+    }
     let name = format!("tg-probe-{}", std::process::id());
     let made = ip::run(&format!("netns add {name}"));
     if made.is_ok() {
