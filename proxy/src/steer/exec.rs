@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kafka::fetch::answer::Answer;
+use kafka::fetch::answer::{Answer, PartitionAnswer};
 use kafka::fetch::request::FetchRequest;
 use kafka::header::LENGTH_PREFIX;
 use kafka::types::{BrokerId, CorrelationId};
@@ -17,7 +17,7 @@ use crate::session::fault::Fault;
 use crate::steer::legs::{self, version_of};
 use crate::steer::merge::{Outcome, merge, record_bytes};
 use crate::steer::plan::{Leg, Plan, plan};
-use crate::steer::{facts, note_forward, offsets, rights};
+use crate::steer::{facts, is_follower_trouble, note_forward, offsets, rights};
 use crate::view::View;
 use crate::view::interest::TopicKey;
 
@@ -69,7 +69,7 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
             }
             Plan::Forward => return forward(session, &view, &frame, &request).await,
             Plan::Flush => return flush(session, payload, &request).await,
-            Plan::Hint(targets) => return hint(session, payload, &request, &targets).await,
+            Plan::Hint(targets) => return hint(session, &view, payload, &request, &targets).await,
             Plan::Legs(legs) => {
                 let tries = Tries { first: round == 1, last: round >= ROUNDS_MAX };
                 if on_behalf(session, &view, payload, &request, &legs, tries).await? {
@@ -116,6 +116,7 @@ async fn flush(session: &mut Session, payload: &[u8], request: &FetchRequest<'_>
 /// to the replica in its zone.
 async fn hint(
     session: &mut Session,
+    view: &View,
     payload: &[u8],
     request: &FetchRequest<'_>,
     targets: &[Option<BrokerId>],
@@ -126,12 +127,24 @@ async fn hint(
     let peeked = session.ask_own(&request.peek(payload, rack)).await?;
     let mut answer = Answer::parse(&peeked, request.version).map_err(wrong)?;
     let (now, places) = (Instant::now(), answer.places());
+    let (own, sound) = (session.core.own, answer.error == 0);
+    let memory = &mut session.core.steering.get_or_insert_default().memory;
     for (p, target) in request.partitions.iter().zip(targets) {
-        let Some(target) = *target else { continue };
         let said = places.get(&(p.topic, p.partition)).map(|place| &mut answer.partitions[*place]);
-        let Some(said) = said.filter(|a| a.error == 0 && answer.error == 0) else { continue };
-        *said = said.hint(target);
-        session.core.steering.get_or_insert_default().memory.hinted(p.topic, p.partition, now);
+        let Some(said) = said.filter(|_| sound) else { continue };
+        let follows = view.partition(p.topic, p.partition).is_some_and(|v| v.leader != Some(own));
+        match target {
+            Some(replica) if said.error == 0 => {
+                *said = said.hint(*replica);
+                memory.hinted(p.topic, p.partition, now);
+            }
+            // Read here from a follower, beside partitions that are led here: its trouble is hidden here, too.
+            None if follows && is_follower_trouble(said.error) => {
+                *said = PartitionAnswer::empty(p.topic, p.partition);
+                memory.trouble(p.topic, p.partition, own, now);
+            }
+            _ => {}
+        }
     }
     if answer.partitions.iter().any(|a| a.error != 0) {
         session.core.gateway.cluster.nudge();
