@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -28,8 +27,6 @@ pub struct Admin {
     pub gateway: Arc<Gateway>,
     /// Its metrics.
     pub metrics: Arc<Metrics>,
-    /// Whether its endpoints are bound.
-    pub bound: Arc<AtomicBool>,
 }
 
 type Page = Response<Full<Bytes>>;
@@ -87,13 +84,13 @@ impl Admin {
         }
     }
 
+    /// Endpoints are bound before this page is served; what remains is whether there is a cluster behind them.
     fn ready(&self) -> Page {
         let view = self.gateway.cluster.view();
         let live = view.brokers.values().any(|b| b.state == crate::view::BrokerState::Live);
-        match (self.bound.load(Relaxed), view.is_ready(), live) {
-            (true, true, true) => text(StatusCode::OK, "ready\n"),
-            (false, ..) => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: endpoints are not bound\n"),
-            (_, false, _) => {
+        match (view.is_ready(), live) {
+            (true, true) => text(StatusCode::OK, "ready\n"),
+            (false, _) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the cluster has not answered yet\n")
             }
             _ => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: no broker answers\n"),

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin;
 use crate::facade::connections::Connections;
 use crate::facade::listen;
 use crate::fleet::{Endpoints, Fleet, Peer, probe};
@@ -26,7 +27,6 @@ use crate::steer::held::Room;
 use crate::view::handle::ClusterHandle;
 use crate::view::watch::{Source, Watcher};
 use crate::view::{BrokerState, health};
-use crate::{admin, view};
 
 /// How long the gateway's own connections may take to be made, and its own calls to be answered.
 const OWN_CALLS: Duration = Duration::from_secs(5);
@@ -189,12 +189,11 @@ impl App {
     /// Runs until `stop`, then waits a little for connections to end.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        let bound = Arc::new(AtomicBool::new(true));
         tasks.spawn(self.watcher.run(stop.clone()));
         let (dialer, news) = self.health;
         tasks.spawn(health::run(self.gateway.cluster.clone(), dialer, news, tasks.clone(), stop.clone()));
         tasks.spawn(probe::run(self.gateway.fleet.clone(), stop.clone()));
-        let page = admin::Admin { gateway: self.gateway.clone(), metrics: self.metrics, bound };
+        let page = admin::Admin { gateway: self.gateway.clone(), metrics: self.metrics };
         tasks.spawn(admin::run(self.admin.1, Arc::new(page), tasks.clone(), stop.clone()));
         for (door, bound) in self.doors {
             bound.run(&self.gateway, &door, &tasks, &stop);
@@ -293,9 +292,6 @@ fn source(config: &Config, dialer: &Dialer, unknown_zone: &Zone) -> Source {
         unknown_zone: unknown_zone.clone(),
     }
 }
-
-/// The view module, for the binary's commands.
-pub use view::View;
 
 #[cfg(test)]
 #[path = "testing.rs"]

@@ -46,9 +46,6 @@ pub enum Fault {
     /// A TLS handshake that failed.
     #[error("TLS handshake: {0}")]
     Tls(std::io::Error),
-    /// A port or server name for a broker that the cluster doesn't have.
-    #[error("the cluster has no broker {0}")]
-    NoSuchBroker(i32),
     /// `limits.connections` or `limits.connections_per_ip` is reached.
     #[error("too many connections: `{0}` is reached")]
     TooMany(&'static str),
@@ -70,7 +67,6 @@ impl Fault {
             Self::Upstream(_) => "upstream",
             Self::Handshake => "handshake_timeout",
             Self::Tls(_) => "tls",
-            Self::NoSuchBroker(_) => "no_such_broker",
             Self::TooMany(_) => "too_many_connections",
             Self::Io(_) => "io",
         }
