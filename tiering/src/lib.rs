@@ -1,0 +1,2 @@
+//! A partition's closed history in object storage.
+#![forbid(unsafe_code)]
