@@ -4,6 +4,7 @@
 //! create-if-absent (`If-None-Match: *`), the part that every maker's store has.
 #![forbid(unsafe_code)]
 
+pub mod dir;
 mod error;
 mod key;
 pub mod memory;
