@@ -8,7 +8,9 @@ pub mod dir;
 mod error;
 mod key;
 pub mod memory;
+pub mod probe;
 pub mod register;
+pub mod s3;
 
 use std::fmt::Debug;
 use std::ops::Range;
