@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
-use crate::{Error, Key, Kind, Meta, Mode, Store, Upload};
+use crate::{Error, Key, Kind, LIST_MAX, Meta, Mode, Store, Upload};
 
 type Objects = BTreeMap<Key, (Bytes, SystemTime)>;
 
@@ -76,7 +76,7 @@ impl Store for Memory {
     async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Meta>, Error> {
         let wanted = |key: &Key| key.as_str().starts_with(prefix) && after.is_none_or(|after| key > after);
         Ok(self.with(|objects| {
-            let found = objects.iter().filter(|(key, _)| wanted(key)).take(limit);
+            let found = objects.iter().filter(|(key, _)| wanted(key)).take(limit.min(LIST_MAX));
             found
                 .map(|(key, (body, written))| Meta {
                     key: key.clone(),

@@ -3,6 +3,8 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
+
 use super::ids::Seq;
 use super::{Register, Version, record};
 use crate::{Error, Key, Kind};
@@ -26,6 +28,12 @@ pub(super) enum Slot {
     Void,
     /// A version.
     Held(Version),
+}
+
+/// What one read of a number came to.
+enum Look {
+    Slot(Slot),
+    NoVersion(Bytes),
 }
 
 /// A number that a listing named.
@@ -144,22 +152,31 @@ impl Register {
     /// would otherwise hide a higher epoch.
     pub(super) async fn slot(&self, seq: Seq) -> Result<Slot, Error> {
         let key = self.version_key(seq)?;
-        let mut bad = None;
-        loop {
-            let record = match self.store.get(&key).await {
-                Ok(record) => record,
-                Err(e) if e.kind == Kind::NotFound => return Ok(Slot::Free),
-                Err(e) => return Err(e),
-            };
-            match (record::decode(seq, &record), bad) {
-                (Ok(version), _) => return Ok(Slot::Held(version)),
-                (Err(_), None) => bad = Some(record),
-                (Err(_), Some(before)) if before == record => return Ok(Slot::Void),
-                (Err(why), Some(_)) => {
-                    let said = format!("two reads differ, and the second is {why}");
-                    return Err(Error::new(Kind::Corrupt, format!("get {key}"), said));
-                }
-            }
+        let first = match self.look(seq, &key).await {
+            Ok(Look::NoVersion(record)) => Some(record),
+            Ok(Look::Slot(slot)) => return Ok(slot),
+            Err(e) if e.kind == Kind::Corrupt => None,
+            Err(e) => return Err(e),
+        };
+        match self.look(seq, &key).await? {
+            Look::Slot(slot) => Ok(slot),
+            Look::NoVersion(record) if first.as_ref() == Some(&record) => Ok(Slot::Void),
+            Look::NoVersion(_) => Err(Error::new(
+                Kind::Corrupt,
+                format!("get {key}"),
+                "two reads differ, and the second is no version",
+            )),
+        }
+    }
+
+    async fn look(&self, seq: Seq, key: &Key) -> Result<Look, Error> {
+        match self.store.get(key).await {
+            Ok(record) => Ok(match record::decode(seq, &record) {
+                Ok(version) => Look::Slot(Slot::Held(version)),
+                Err(_) => Look::NoVersion(record),
+            }),
+            Err(e) if e.kind == Kind::NotFound => Ok(Look::Slot(Slot::Free)),
+            Err(e) => Err(e),
         }
     }
 
