@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use crate::{ByteSize, ClientRule, Prices, Reads, Segment, WhenNoGateway};
+use crate::{ByteSize, Checksums, ClientRule, Prices, Reads, Segment, WhenNoGateway};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -34,3 +34,5 @@ pub(crate) const CACHE_MEMORY: ByteSize = ByteSize(512 * MIB);
 /// Copy only: nothing is deleted from a broker unless the file says so.
 pub(crate) const TRIM: bool = false;
 pub(crate) const PATH_STYLE: bool = false;
+/// A store exists that publishes a body cut short as a whole object if nothing contradicts it.
+pub(crate) const CHECKSUMS: Checksums = Checksums::Always;

@@ -41,7 +41,7 @@ pub use valid::gateway::Gateway;
 pub use valid::hosts::{Advertise, HostPort};
 pub use valid::limits::Limits;
 pub use valid::listeners::{Listener, ServerTls};
-pub use valid::store::{S3, Store};
+pub use valid::store::{Checksums, S3, Store};
 pub use valid::tiering::{Cache, DiskCache, Keep, Segment, Tiering, TopicRule};
 pub use valid::zones::{Prices, Reads, WhenNoGateway, Zones};
 pub use zone::{ZONE_BYTES_MAX, Zone};

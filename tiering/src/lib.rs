@@ -1,2 +1,4 @@
 //! A partition's closed history in object storage.
 #![forbid(unsafe_code)]
+
+pub mod open;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 
-use crate::leaf::Leaf;
+use crate::Checksums;
+use crate::leaf::{Leaf, Refusal, Scalar, Typed, word};
 
 /// Where tiered data and control records live: `dir` or `s3`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -34,4 +35,22 @@ pub(crate) struct S3 {
     pub(crate) endpoint: Option<Leaf<String>>,
     /// Bucket in the path instead of the host name. Default: false.
     pub(crate) path_style: Option<Leaf<bool>>,
+    /// Which bodies carry checksums: all (always), or only those that S3 insists on (when_required), for stores that refuse
+    /// newer headers. Default: always.
+    pub(crate) checksums: Option<Leaf<Checksums>>,
+    /// Id or ARN of the KMS key that the store encrypts with. Default: as the bucket says.
+    pub(crate) kms_key: Option<Leaf<String>>,
+}
+
+const CHECKSUMS: [(&str, Checksums); 2] =
+    [("always", Checksums::Always), ("when_required", Checksums::WhenRequired)];
+
+impl Scalar for Checksums {
+    fn read(typed: &Typed) -> Result<Self, Refusal> {
+        word(typed, &CHECKSUMS)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"enum": CHECKSUMS.map(|(word, _)| word)})
+    }
 }

@@ -1,7 +1,7 @@
 //! What right files mean, beyond the example.
 
 use super::{instead, right, with};
-use crate::{Advertise, BrokerEndpoints, Reads, S3, Store, WhenNoGateway};
+use crate::{Advertise, BrokerEndpoints, Checksums, Reads, S3, Store, WhenNoGateway};
 
 #[test]
 fn sparse_broker_ids_are_numbers_and_ranges() {
@@ -29,7 +29,7 @@ fn zones_of_brokers_prices_and_words_are_taken_over() {
 #[test]
 fn an_s3_store_is_taken_over_and_its_prefix_has_no_stray_slashes() {
     let config = right(&with(
-        "store: {s3: {bucket: tide, prefix: /prod/, region: r, endpoint: 'http://127.0.0.1:7070', path_style: true}}",
+        "store: {s3: {bucket: tide, prefix: /prod/, region: r, endpoint: 'http://127.0.0.1:7070', path_style: true, checksums: when_required, kms_key: k1}}",
     ));
     let expected = S3 {
         bucket: "tide".into(),
@@ -37,6 +37,8 @@ fn an_s3_store_is_taken_over_and_its_prefix_has_no_stray_slashes() {
         region: "r".into(),
         endpoint: Some("http://127.0.0.1:7070".into()),
         path_style: true,
+        checksums: Checksums::WhenRequired,
+        kms_key: Some("k1".into()),
     };
     assert_eq!(config.store, Some(Store::S3(expected)));
 }

@@ -28,6 +28,19 @@ pub struct S3 {
     pub endpoint: Option<String>,
     /// Bucket in the path instead of the host name.
     pub path_style: bool,
+    /// Which bodies carry checksums.
+    pub checksums: Checksums,
+    /// Id or ARN of the KMS key that the store encrypts with. `None`: as the bucket says.
+    pub kms_key: Option<String>,
+}
+
+/// Which bodies carry checksums that the store checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksums {
+    /// All.
+    Always,
+    /// Those that S3 insists on: for stores that refuse the newer headers.
+    WhenRequired,
 }
 
 impl Store {
@@ -68,10 +81,12 @@ impl S3 {
         let prefix = check.read(at, "prefix", &raw.prefix).unwrap_or_default();
         let endpoint = check.read(at, "endpoint", &raw.endpoint);
         let path_style = check.read(at, "path_style", &raw.path_style).unwrap_or(defaults::PATH_STYLE);
+        let checksums = check.read(at, "checksums", &raw.checksums).unwrap_or(defaults::CHECKSUMS);
+        let kms_key = check.read(at, "kms_key", &raw.kms_key);
         let bucket = bucket.filter(|bucket| sound_bucket(bucket, check));
         check_endpoint(endpoint.as_deref(), check);
         let prefix = prefix.trim_matches('/').to_owned();
-        Some(Self { bucket: bucket?, prefix, region: region?, endpoint, path_style })
+        Some(Self { bucket: bucket?, prefix, region: region?, endpoint, path_style, checksums, kms_key })
     }
 }
 
