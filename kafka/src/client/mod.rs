@@ -8,6 +8,7 @@ mod connection;
 mod credentials;
 mod dial;
 mod exchange;
+pub mod log;
 pub mod metadata;
 mod sasl;
 mod scram;
