@@ -7,6 +7,7 @@
 mod error;
 mod key;
 pub mod memory;
+pub mod register;
 
 use std::fmt::Debug;
 use std::ops::Range;

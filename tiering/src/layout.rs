@@ -4,7 +4,7 @@
 //! {cluster}/topics/{topic id}                                   the topic's marker: name, life
 //! {h3}/{cluster}/{topic id}/{partition}/man/{version}           the partition's manifest, numbered
 //! {h3}/{cluster}/{topic id}/{partition}/spill/{base}-{nonce}    older entries of it
-//! {h3}/{cluster}/{topic id}/{partition}/seg/{base}-{end}-{nonce}/{base}.log, .aux
+//! {h3}/{cluster}/{topic id}/{partition}/seg/{base}-{nonce}/{base}.log, .aux
 //! ```
 //! `h3`, three hex digits of the topic's id, spreads topics over S3's own partitions; so a topic is one prefix (for IAM policies). A segment's
 //! directory is unique, its file is named as Kafka names it: `kafka-dump-log` takes the base offset from there.
@@ -83,9 +83,8 @@ impl Layout {
     }
 
     fn file(&self, p: PartitionId, e: &Entry, suffix: &str) -> Key {
-        // Named by where the segment ended when it was written: a divergence may have cut its use since.
-        let (dir, base, end, nonce) = (self.segments(p), e.base.0, e.written_end().0, e.nonce);
-        key(format!("{dir}{base:020}-{end:020}-{nonce:016x}/{base:020}.{suffix}"))
+        let (dir, base, nonce) = (self.segments(p), e.base.0, e.nonce);
+        key(format!("{dir}{base:020}-{nonce:016x}/{base:020}.{suffix}"))
     }
 }
 
@@ -93,4 +92,26 @@ impl Layout {
 fn key(text: String) -> Key {
     #[expect(clippy::expect_used, reason = "every part is checked or generated here")]
     Key::new(&text).expect("a key made of checked parts")
+}
+
+/// What a topic's marker says: JSON.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Marker {
+    /// The topic's name.
+    pub name: String,
+    /// Where it stands.
+    #[serde(default)]
+    pub life: crate::manifest::Life,
+}
+
+/// A marker's object.
+pub fn marker_body(marker: &Marker) -> bytes::Bytes {
+    #[expect(clippy::expect_used, reason = "a string always is JSON")]
+    serde_json::to_vec(marker).expect("plain data").into()
+}
+
+/// Reads a marker's key and object; `None` if it is none.
+pub fn read_marker(key: &Key, body: &[u8]) -> Option<(kafka::types::TopicId, Marker)> {
+    let id = crate::manifest::parse_id(key.as_str().rsplit('/').next()?)?;
+    Some((id, serde_json::from_slice(body).ok()?))
 }

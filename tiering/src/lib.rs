@@ -9,9 +9,13 @@
 pub mod layout;
 pub mod lineage;
 pub mod manifest;
+pub mod offload;
+pub mod read;
 pub mod segment;
+pub mod source;
 #[cfg(test)]
 mod testing;
+pub mod verify;
 
 use std::fmt;
 

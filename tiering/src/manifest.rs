@@ -16,15 +16,14 @@ pub const ENTRIES_MAX: usize = 1024;
 /// So many a spill holds.
 pub const SPILL: usize = ENTRIES_MAX / 2;
 
-/// A segment in the tier: 40 bytes.
+/// A segment in the tier: 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its first offset.
     pub base: Offset,
-    /// Offsets it covers, counted from `base`.
+    /// Offsets it covers, counted from `base`. Fewer than it was written with where the leader's log took another turn: the rest is
+    /// not ours.
     pub len: u32,
-    /// Offsets it was written with. More than `len` where the leader's log took another turn: the rest is not ours.
-    pub written: u32,
     /// Bytes of its `.log`.
     pub size: u32,
     /// The newest timestamp in it, ms since 1970; -1 without any.
@@ -37,11 +36,6 @@ impl Entry {
     /// The end of the half-open range that it serves.
     pub fn end(&self) -> Offset {
         Offset(self.base.0 + i64::from(self.len))
-    }
-
-    /// The end of the range that it was written with.
-    pub fn written_end(&self) -> Offset {
-        Offset(self.base.0 + i64::from(self.written))
     }
 }
 
@@ -86,8 +80,6 @@ pub struct Manifest {
     pub start: Offset,
     /// Below this the brokers were told to drop their copy, or are about to be: written before they are told. 0: never.
     pub trimmed: Offset,
-    /// Up to here what was uploaded has been read back.
-    pub verified: Offset,
     /// Which epoch began where.
     pub lineage: Lineage,
     /// Older entries.
@@ -121,7 +113,6 @@ impl Manifest {
             life: Life::Live,
             start,
             trimmed: Offset(0),
-            verified: start,
             lineage: Lineage::default(),
             spills: Vec::new(),
             entries: Vec::new(),
@@ -153,7 +144,10 @@ impl Manifest {
     /// # Errors
     /// It doesn't follow the last one.
     pub fn append(&mut self, entry: Entry, epochs: &Lineage) -> Result<(), ManifestError> {
-        if entry.base < self.end() || entry.len == 0 || entry.written < entry.len {
+        let first = self.entries.is_empty() && self.spills.is_empty();
+        // The first may begin in the middle of a batch, which comes whole.
+        let follows = if first { entry.end() > self.end() } else { entry.base >= self.end() };
+        if !follows || entry.len == 0 {
             return Err(ManifestError::Unsound("the new segment does not follow the last"));
         }
         self.entries.push(entry);
@@ -186,7 +180,6 @@ impl Manifest {
         }
         self.gaps.retain(|(_, to)| *to <= end);
         self.lineage.truncate(end);
-        self.verified = self.verified.min(end);
         Ok(())
     }
 
@@ -225,7 +218,6 @@ impl Manifest {
             life: self.life,
             start: self.start.0,
             trimmed: self.trimmed.0,
-            verified: self.verified.0,
             lineage: self.lineage.pairs(),
             gaps: self.gaps.iter().map(|(a, b)| (a.0, b.0)).collect(),
             spills: self.spills.iter().map(RawSpill::from).collect(),
@@ -251,7 +243,6 @@ impl Manifest {
             life: raw.life,
             start: Offset(raw.start),
             trimmed: Offset(raw.trimmed),
-            verified: Offset(raw.verified),
             lineage: Lineage::from_pairs(raw.lineage).ok_or(ManifestError::Unsound("lineage"))?,
             spills: raw.spills.into_iter().map(Spill::from).collect(),
             entries: raw.entries.into_iter().map(Entry::from).collect(),
@@ -327,16 +318,15 @@ struct Raw {
     life: Life,
     start: i64,
     trimmed: i64,
-    verified: i64,
     lineage: Vec<(i32, i64)>,
     gaps: Vec<(i64, i64)>,
     spills: Vec<RawSpill>,
     entries: Vec<RawEntry>,
 }
 
-/// base, end, written end, size, newest timestamp, nonce.
+/// base, offsets, size, newest timestamp, nonce.
 #[derive(Serialize, Deserialize)]
-struct RawEntry(i64, u32, u32, u32, i64, u64);
+struct RawEntry(i64, u32, u32, i64, u64);
 
 /// base, end, newest timestamp, bytes, count, nonce.
 #[derive(Serialize, Deserialize)]
@@ -344,13 +334,13 @@ struct RawSpill(i64, i64, i64, u64, u32, u64);
 
 impl From<&Entry> for RawEntry {
     fn from(e: &Entry) -> Self {
-        Self(e.base.0, e.len, e.written, e.size, e.max_timestamp, e.nonce)
+        Self(e.base.0, e.len, e.size, e.max_timestamp, e.nonce)
     }
 }
 
 impl From<RawEntry> for Entry {
     fn from(r: RawEntry) -> Self {
-        Self { base: Offset(r.0), len: r.1, written: r.2, size: r.3, max_timestamp: r.4, nonce: r.5 }
+        Self { base: Offset(r.0), len: r.1, size: r.2, max_timestamp: r.3, nonce: r.4 }
     }
 }
 

@@ -5,7 +5,7 @@ fn id() -> PartitionId {
 }
 
 fn entry(base: i64, len: u32) -> Entry {
-    Entry { base: Offset(base), len, written: len, size: 1000, max_timestamp: base, nonce: 9 }
+    Entry { base: Offset(base), len, size: 1000, max_timestamp: base, nonce: 9 }
 }
 
 fn of(entries: &[Entry]) -> Manifest {
@@ -46,10 +46,10 @@ fn overlapping_segments_in_a_stored_manifest_are_refused() {
 }
 
 #[test]
-fn a_divergence_cuts_the_use_of_a_segment_but_not_its_name() {
+fn a_divergence_cuts_the_use_of_a_segment() {
     let mut m = of(&[entry(0, 10), entry(10, 10)]);
     m.truncate(Offset(15)).unwrap();
-    assert_eq!((m.end(), m.entries[1].written_end()), (Offset(15), Offset(20)));
+    assert_eq!((m.end(), m.entries[1].base), (Offset(15), Offset(10)));
     m.truncate(Offset(10)).unwrap();
     assert_eq!((m.end(), m.entries.len()), (Offset(10), 1));
 }
@@ -80,4 +80,9 @@ fn raising_the_start_drops_what_is_wholly_below() {
     assert_eq!((m.start, m.entries.len()), (Offset(12), 1));
     m.raise_start(Offset(5));
     assert_eq!(m.start, Offset(12), "it never falls");
+}
+
+#[test]
+fn an_entry_takes_32_bytes() {
+    assert_eq!(size_of::<Entry>(), 32);
 }

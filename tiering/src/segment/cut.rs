@@ -1,7 +1,7 @@
 //! Makes a segment of the batches that pass: where it ends, and what its `.aux` file says. Pure; the bytes go elsewhere.
 
 use kafka::batch::BatchView;
-use kafka::types::Offset;
+use kafka::types::{LeaderEpoch, Offset};
 
 use crate::lineage::Lineage;
 use crate::segment::BLOCK;
@@ -80,7 +80,8 @@ impl Cut {
     /// # Errors
     /// See [`CutError`]; nothing is taken then.
     pub fn take(&mut self, batch: &BatchView<'_>) -> Result<(), CutError> {
-        if batch.base_offset() < self.end {
+        // The first may begin before what was asked for: it comes whole.
+        if batch.base_offset() < self.end && self.size > 0 {
             return Err(CutError::Order { got: batch.base_offset().0, wanted: self.end.0 });
         }
         if !batch.crc_ok() {
@@ -117,6 +118,16 @@ impl Cut {
             }
             bytes = rest;
         }
+    }
+
+    /// Where what was taken begins.
+    pub fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// The epoch of the last batch taken; -1 for none.
+    pub fn last_epoch(&self) -> LeaderEpoch {
+        self.epochs.newest().map_or(LeaderEpoch(-1), |(epoch, _)| epoch)
     }
 
     /// The end of what was taken.

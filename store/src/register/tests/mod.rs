@@ -1,0 +1,5 @@
+//! The register's promises.
+
+mod behaviour;
+mod model;
+mod sim;
