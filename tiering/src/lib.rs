@@ -6,6 +6,8 @@
 //! Rules and traps, each with its source: docs/tiering.md.
 #![forbid(unsafe_code)]
 
+pub mod clean;
+pub mod duty;
 pub mod layout;
 pub mod lineage;
 pub mod manifest;
@@ -15,6 +17,7 @@ pub mod segment;
 pub mod source;
 #[cfg(test)]
 mod testing;
+pub mod tier;
 pub mod verify;
 
 use std::fmt;
