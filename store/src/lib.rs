@@ -4,10 +4,13 @@
 //! create-if-absent (`If-None-Match: *`), the part that every maker's store has.
 #![forbid(unsafe_code)]
 
+pub mod dir;
 mod error;
 mod key;
 pub mod memory;
+pub mod probe;
 pub mod register;
+pub mod s3;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -101,6 +104,13 @@ pub trait Upload: Debug + Send {
     /// Gives the parts up.
     async fn abort(self: Box<Self>) -> Result<(), Error>;
 }
+
+/// The longest object that [`Store::get`] reads whole, bytes; a longer one is [`Kind::Unusable`]. So that an object that grew
+/// is not believed into memory.
+pub const GET_MAX: u64 = 64 * 1024 * 1024;
+
+/// The most that one listing names, and one deletion takes: S3's bound.
+pub const LIST_MAX: usize = 1000;
 
 /// The smallest part but the last, bytes: S3's bound.
 pub const PART_MIN: usize = 5 * 1024 * 1024;

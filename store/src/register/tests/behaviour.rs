@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::memory::Memory;
 use crate::register::{Keep, Lost, Register, Seq, Writer, WriterEpoch};
-use crate::{Key, Mode, SharedStore, Store};
+use crate::{Key, Mode, SharedStore};
 
 const ALL_OLD: Keep = Keep { versions: 1, grace: Duration::ZERO };
 

@@ -61,6 +61,7 @@ pub(super) struct World {
     choices: Choices,
     faults_left: usize,
     switches_left: usize,
+    reads_fail: bool,
     /// What writers believe to have committed.
     beliefs: Vec<Version>,
     violation: Option<String>,
@@ -75,6 +76,7 @@ pub(super) struct Counts {
     pub(super) lost_done: usize,
     pub(super) lost_late: usize,
     pub(super) late_done: usize,
+    pub(super) reads_failed: usize,
     /// Versions created below the boundary.
     pub(super) ghosts: usize,
     pub(super) fenced: usize,
@@ -96,6 +98,16 @@ impl World {
         }
         self.objects.insert(key.clone(), body.clone());
         Ok(())
+    }
+
+    /// A read that may fail.
+    fn may_fail(&mut self) -> Result<(), Error> {
+        if !self.reads_fail || self.faults_left == 0 || self.choices.choose(2) == 0 {
+            return Ok(());
+        }
+        self.faults_left -= 1;
+        self.counts.reads_failed += 1;
+        Err(Error::new(Kind::Transient, "read", "failed"))
     }
 
     fn created(&mut self, seq: Seq, body: &Bytes) {
@@ -182,12 +194,14 @@ impl Store for Sim {
 
     async fn get(&self, key: &Key) -> Result<Bytes, Error> {
         Step(false).await;
+        self.world().may_fail()?;
         let found = self.world().objects.get(key).cloned();
         found.ok_or_else(|| Error::new(Kind::NotFound, format!("get {key}"), "none"))
     }
 
     async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Meta>, Error> {
         Step(false).await;
+        self.world().may_fail()?;
         let wanted = |key: &&Key| key.as_str().starts_with(prefix) && after.is_none_or(|a| *key > a);
         let meta = |key: &Key| Meta { key: key.clone(), size: 0, written: SystemTime::UNIX_EPOCH };
         Ok(self.world().objects.keys().filter(wanted).take(limit).map(meta).collect())
@@ -230,6 +244,8 @@ pub(super) struct Bounds {
     pub(super) switches: usize,
     /// How many writes lose their answers.
     pub(super) faults: usize,
+    /// Whether reads and listings may fail as well; each counts as a fault.
+    pub(super) reads_fail: bool,
 }
 
 /// Runs what `set_up` makes in every order, and `at_the_end` after each. The first violation, or what was seen.
@@ -247,6 +263,7 @@ pub(super) fn explore(
             world.choices = choices;
             world.counts = counts;
             (world.faults_left, world.switches_left) = (bounds.faults, bounds.switches);
+            world.reads_fail = bounds.reads_fail;
         }
         run(&sim, actors);
         sim.world().faults_left = 0;
@@ -271,7 +288,7 @@ fn run(sim: &Sim, actors: Vec<Actor>) {
         let Some(next) = schedule(sim, &live, current) else { continue };
         current = Some(live[next].0);
         if poll(&mut live[next].1).is_ready() {
-            live.remove(next);
+            drop(live.remove(next));
         }
     }
 }
