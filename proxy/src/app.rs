@@ -95,20 +95,21 @@ impl Gateway {
     }
 
     /// The client's zone and the rule that said so. Zones that clients name themselves count only if a broker or a
-    /// gateway is there: anything else is a wrong setting, or an attempt to fill our memory with labels.
-    pub fn client_zone(&self, mut facts: ClientFacts<'_>) -> (Zone, Rule) {
+    /// gateway is there: anything else is a wrong setting, or an attempt to fill our memory with labels. The last value
+    /// says whether a name was ignored for that.
+    pub fn client_zone(&self, mut facts: ClientFacts<'_>) -> (Zone, Rule, bool) {
+        let mut ignored = false;
         loop {
             let (zone, rule) = self.zones.client_zone(&facts);
             let said_by_client = match rule {
                 Rule::ClientIdTag => &mut facts.client_id,
                 Rule::Rack => &mut facts.rack,
-                _ => return (zone, rule),
+                _ => return (zone, rule, ignored),
             };
             if self.is_known(&zone) {
-                return (zone, rule);
+                return (zone, rule, ignored);
             }
-            *said_by_client = None;
-            self.rejects.unknown_zone();
+            (*said_by_client, ignored) = (None, true);
         }
     }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use kafka::client::Stream;
 use kafka::types::BrokerId;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::ledger::Leg;
 use crate::session::core::{Core, IN_FLIGHT_MAX, Inbound};
@@ -39,6 +40,9 @@ const OWN_PATIENCE: Duration = Duration::from_secs(35);
 /// How long a session stays with a stand-in if nothing says that its own broker is down: it could not be reached for a
 /// moment, or isn't known.
 const SHORT_STAY: Duration = Duration::from_secs(3);
+
+/// How long a client may take to take the end of its connection: TLS says that it ends, behind all that is still unread.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// Rings when it is time to look for the broker that was dialled again.
 fn return_of(core: &Core, endpoint: BrokerId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -87,6 +91,8 @@ pub struct Session {
     down: Lane,
     alarm: Option<Alarm>,
     closing: bool,
+    /// Whether the broker has been told that the client sends no more.
+    half_closed: bool,
 }
 
 impl Session {
@@ -100,6 +106,7 @@ impl Session {
             down: Lane::default(),
             alarm: None,
             closing: false,
+            half_closed: false,
         };
         if let Some(endpoint) = session.core.endpoint.filter(|_| session.core.is_stand_in()) {
             session.alarm = Some(Alarm { rings: return_of(&session.core, endpoint), at_once: false });
@@ -115,7 +122,11 @@ impl Session {
         loop {
             match poll_fn(|cx| self.poll_relay(cx)).await? {
                 Pause::Intercept(frame) => Box::pin(steer::exec::intercept(&mut self, frame)).await?,
-                Pause::End => return Ok(()),
+                Pause::End => {
+                    // A client that takes nothing any more, or is gone, is not waited for.
+                    let _ = timeout(CLOSE_WAIT, self.client.shutdown()).await;
+                    return Ok(());
+                }
             }
         }
     }
@@ -132,7 +143,7 @@ impl Session {
                 return Poll::Ready(Err(e));
             }
             if self.down.ended || (self.up.ended && self.is_quiet()) {
-                return Pin::new(&mut self.client).poll_shutdown(cx).map(|_| Ok(Pause::End));
+                return Poll::Ready(Ok(Pause::End));
             }
             if self.up.held.is_some() && self.is_quiet() {
                 return Poll::Ready(Ok(self.up.held.take().map_or(Pause::End, Pause::Intercept)));
@@ -142,7 +153,7 @@ impl Session {
                 continue;
             }
             if self.poll_alarm(cx) || (self.closing && self.is_quiet()) {
-                return Pin::new(&mut self.client).poll_shutdown(cx).map(|_| Ok(Pause::End));
+                return Poll::Ready(Ok(Pause::End));
             }
             return Poll::Pending;
         }
@@ -167,12 +178,14 @@ impl Session {
             if self.up.has_work() {
                 continue;
             }
+            if self.up.ended && !self.half_closed {
+                ready!(Pin::new(&mut self.upstream).poll_shutdown(cx))?;
+                self.half_closed = true;
+            }
             if self.up.ended || self.core.due.len() >= IN_FLIGHT_MAX {
                 return Poll::Pending;
             }
-            if ready!(self.up.poll_read(cx, &mut self.client))? == 0 {
-                ready!(Pin::new(&mut self.upstream).poll_shutdown(cx))?;
-            }
+            ready!(self.up.poll_read(cx, &mut self.client))?;
         }
     }
 

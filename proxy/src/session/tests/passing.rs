@@ -127,3 +127,19 @@ fn what_a_client_without_a_gateway_in_its_zone_reads_counts_as_crossing_wherever
         assert_eq!(core.gateway.counters.served_counts(), counted);
     }
 }
+
+#[test]
+fn a_client_in_a_zone_where_nothing_is_counts_once_however_often_it_says_so() {
+    let mut core = core();
+    for _ in 0..3 {
+        core.settle_zone(None, Some("az77"));
+        assert_eq!((core.zone.as_str(), core.rule), ("az1", Some(config::Rule::Gateway)));
+    }
+    assert_eq!(core.gateway.rejects.counts(), [("unknown_zone", 1)]);
+    core.settle_zone(None, Some("az2"));
+    assert_eq!(
+        (core.zone.as_str(), core.rule),
+        ("az2", Some(config::Rule::Rack)),
+        "a better one is still heeded"
+    );
+}
