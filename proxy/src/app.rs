@@ -69,8 +69,10 @@ pub struct Gateway {
     pub client_tls: Option<ClientTls>,
     /// The longest frame, bytes.
     pub frame_max: usize,
-    /// The longest TLS handshake.
+    /// The longest TLS handshake, and then the longest wait for the first request's header.
     pub handshake_max: Duration,
+    /// How long a connection may be without traffic: `limits.idle`.
+    pub idle_max: Duration,
     /// Bytes by leg, API and zones.
     pub ledger: Ledger,
     /// Counters of the data path.
@@ -118,6 +120,12 @@ impl Gateway {
         gateways.chain(self.cluster.view().brokers.values().map(|b| &b.zone)).any(|z| z == zone)
     }
 
+    /// What was refused, ended or made to wait, by reason.
+    pub fn rejected_counts(&self) -> Vec<(&'static str, u64)> {
+        let waits = Some(("in_flight_bytes", self.held.waits())).filter(|(_, n)| *n > 0);
+        self.rejects.counts().into_iter().chain(waits).collect()
+    }
+
     /// Brokers by zone and state.
     pub fn broker_counts(&self) -> Vec<(String, &'static str, u64)> {
         let mut counts = BTreeMap::<_, u64>::new();
@@ -163,6 +171,7 @@ impl App {
             client_tls: client_tls(&config, config.cluster.auth.is_some())?,
             frame_max,
             handshake_max: config.limits.handshake,
+            idle_max: config.limits.idle,
             ledger: Ledger::new(config.gateway.zone.clone()),
             counters: Counters::default(),
             clients: Clients::default(),

@@ -201,9 +201,9 @@ fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
     let g = gateway.clone();
     meter
         .u64_observable_counter("tidegate_rejected")
-        .with_description("Connections ended and answers curtailed, by reason")
+        .with_description("Connections ended, answers curtailed and waits for room in memory, by reason")
         .with_callback(move |o| {
-            for (reason, n) in g.rejects.counts() {
+            for (reason, n) in g.rejected_counts() {
                 o.observe(n, &[label("reason", reason.into())]);
             }
         })
