@@ -7,6 +7,7 @@ use std::sync::Arc;
 use config::{ClientFacts, Rule, Zone};
 use kafka::api::Answer;
 use kafka::fetch::walk::Walker;
+use kafka::patch::share_walk;
 use kafka::types::{BrokerId, CorrelationId};
 
 use crate::app::{Door, Gateway};
@@ -49,6 +50,8 @@ pub enum Inbound {
     Passing(Rest),
     /// A Fetch answer that is walked as it passes; this many bytes of it are still to come.
     Fetch(Box<Walker>, Due, usize),
+    /// The same of a ShareFetch answer.
+    Share(Box<share_walk::Walker>, Due, usize),
 }
 
 /// What is known of the session.
