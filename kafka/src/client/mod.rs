@@ -9,6 +9,7 @@ mod credentials;
 mod dial;
 mod exchange;
 pub mod metadata;
+pub mod rights;
 mod sasl;
 mod scram;
 mod secret;

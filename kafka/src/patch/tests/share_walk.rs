@@ -45,7 +45,7 @@ fn expected(payload: &[u8], version: i16) -> ShareFetchResponse {
     let mut message: ShareFetchResponse = answer_body(&as_v1(payload, version), SHARE_FETCH, 1);
     for p in message.responses.iter_mut().flat_map(|t| &mut t.partitions) {
         if p.error_code != 0 || p.acknowledge_error_code != 0 {
-            (p.current_leader.leader_id, p.current_leader.leader_epoch) = ((-1).into(), -1);
+            (p.current_leader.leader_id, p.current_leader.leader_epoch) = (-1, -1);
         }
     }
     if !message.node_endpoints.is_empty() {
