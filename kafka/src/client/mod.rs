@@ -10,6 +10,7 @@ mod dial;
 mod exchange;
 pub mod log;
 pub mod metadata;
+pub mod rights;
 mod sasl;
 mod scram;
 mod secret;
