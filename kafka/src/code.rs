@@ -45,6 +45,8 @@ impl Code {
     pub const UNSUPPORTED_VERSION: Self = Self(35);
     /// The request cannot be served as it is.
     pub const INVALID_REQUEST: Self = Self(42);
+    /// The cluster has no authorizer.
+    pub const SECURITY_DISABLED: Self = Self(54);
     /// Authentication failed.
     pub const SASL_AUTHENTICATION_FAILED: Self = Self(58);
     /// The broker does not know the fetch session.

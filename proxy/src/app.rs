@@ -69,8 +69,10 @@ pub struct Gateway {
     pub client_tls: Option<ClientTls>,
     /// The longest frame, bytes.
     pub frame_max: usize,
-    /// The longest TLS handshake.
+    /// The longest TLS handshake, and then the longest wait for the first request's header.
     pub handshake_max: Duration,
+    /// How long a connection may be without traffic: `limits.idle`.
+    pub idle_max: Duration,
     /// Bytes by leg, API and zones.
     pub ledger: Ledger,
     /// Counters of the data path.
@@ -95,26 +97,33 @@ impl Gateway {
     }
 
     /// The client's zone and the rule that said so. Zones that clients name themselves count only if a broker or a
-    /// gateway is there: anything else is a wrong setting, or an attempt to fill our memory with labels.
-    pub fn client_zone(&self, mut facts: ClientFacts<'_>) -> (Zone, Rule) {
+    /// gateway is there: anything else is a wrong setting, or an attempt to fill our memory with labels. The last value
+    /// says whether a name was ignored for that.
+    pub fn client_zone(&self, mut facts: ClientFacts<'_>) -> (Zone, Rule, bool) {
+        let mut ignored = false;
         loop {
             let (zone, rule) = self.zones.client_zone(&facts);
             let said_by_client = match rule {
                 Rule::ClientIdTag => &mut facts.client_id,
                 Rule::Rack => &mut facts.rack,
-                _ => return (zone, rule),
+                _ => return (zone, rule, ignored),
             };
             if self.is_known(&zone) {
-                return (zone, rule);
+                return (zone, rule, ignored);
             }
-            *said_by_client = None;
-            self.rejects.unknown_zone();
+            (*said_by_client, ignored) = (None, true);
         }
     }
 
     fn is_known(&self, zone: &Zone) -> bool {
         let gateways = self.fleet.peers.iter().map(|p| &p.zone).chain([&self.fleet.zone]);
         gateways.chain(self.cluster.view().brokers.values().map(|b| &b.zone)).any(|z| z == zone)
+    }
+
+    /// What was refused, ended or made to wait, by reason.
+    pub fn rejected_counts(&self) -> Vec<(&'static str, u64)> {
+        let waits = Some(("in_flight_bytes", self.held.waits())).filter(|(_, n)| *n > 0);
+        self.rejects.counts().into_iter().chain(waits).collect()
     }
 
     /// Brokers by zone and state.
@@ -162,6 +171,7 @@ impl App {
             client_tls: client_tls(&config, config.cluster.auth.is_some())?,
             frame_max,
             handshake_max: config.limits.handshake,
+            idle_max: config.limits.idle,
             ledger: Ledger::new(config.gateway.zone.clone()),
             counters: Counters::default(),
             clients: Clients::default(),

@@ -32,10 +32,12 @@ pub enum Served {
     CrossZoneOnBehalf,
     /// Wherever the client asked: `zones.reads: as_is`.
     CrossZoneAsIs,
+    /// By a replica in this gateway's zone, or the nearest there is: no gateway lives in the client's.
+    CrossZoneNoGateway,
 }
 
 impl Served {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::InZoneLeader,
         Self::InZoneFollower,
         Self::InZoneOnBehalf,
@@ -43,6 +45,7 @@ impl Served {
         Self::CrossZoneNoReplica,
         Self::CrossZoneOnBehalf,
         Self::CrossZoneAsIs,
+        Self::CrossZoneNoGateway,
     ];
 
     /// The labels `from` and `reason`.
@@ -55,6 +58,7 @@ impl Served {
             Self::CrossZoneNoReplica => ("cross_zone", "no_replica"),
             Self::CrossZoneOnBehalf => ("cross_zone", "on_behalf"),
             Self::CrossZoneAsIs => ("cross_zone", "as_is"),
+            Self::CrossZoneNoGateway => ("cross_zone", "no_gateway"),
         }
     }
 }
@@ -65,7 +69,7 @@ const SECONDS: [f64; 10] = [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2
 /// Counters of the data path.
 #[derive(Debug, Default)]
 pub struct Counters {
-    served: [AtomicU64; 7],
+    served: [AtomicU64; 8],
     hidden: AtomicU64,
     seconds: OnceLock<Histogram<f64>>,
 }
@@ -197,9 +201,9 @@ fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
     let g = gateway.clone();
     meter
         .u64_observable_counter("tidegate_rejected")
-        .with_description("Connections ended and answers curtailed, by reason")
+        .with_description("Connections ended, answers curtailed and waits for room in memory, by reason")
         .with_callback(move |o| {
-            for (reason, n) in g.rejects.counts() {
+            for (reason, n) in g.rejected_counts() {
                 o.observe(n, &[label("reason", reason.into())]);
             }
         })

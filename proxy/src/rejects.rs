@@ -27,7 +27,9 @@ impl Rejects {
         let reason = fault.reason();
         self.count(reason);
         match fault {
-            Fault::Io(e) => debug!(%peer, error = %e, "connection ended"),
+            Fault::Io(_) | Fault::Idle | Fault::Silent => {
+                debug!(%peer, reason, error = %fault, "connection ended")
+            }
             _ if self.may_log(reason) => warn!(%peer, reason, error = %fault, "connection refused"),
             _ => {}
         }

@@ -29,7 +29,7 @@ pub struct Status {
     pub fetches: Vec<Fetches>,
     /// The byte ledger.
     pub bytes: Vec<Bytes>,
-    /// Connections ended and answers curtailed, by reason.
+    /// Connections ended, answers curtailed and waits for room in memory, by reason.
     pub rejected: Vec<Rejected>,
 }
 
@@ -166,6 +166,6 @@ fn bytes(gateway: &Gateway) -> Vec<Bytes> {
 }
 
 fn rejected(gateway: &Gateway) -> Vec<Rejected> {
-    let counts = gateway.rejects.counts().into_iter();
+    let counts = gateway.rejected_counts().into_iter();
     counts.map(|(reason, count)| Rejected { reason: reason.into(), count }).collect()
 }

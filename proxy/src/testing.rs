@@ -102,6 +102,7 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         client_tls: None,
         frame_max,
         handshake_max: config.limits.handshake,
+        idle_max: config.limits.idle,
         ledger: Ledger::new(config.gateway.zone.clone()),
         counters: Counters::default(),
         clients: Clients::default(),

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,13 +11,18 @@ use kafka::api;
 use serde_json::{Value, json};
 use tidegate_tests::certs::Authority;
 use tidegate_tests::cluster::client_props;
+use tidegate_tests::gateway::binary_path;
 use tidegate_tests::java::{Acl, class_of};
 use tidegate_tests::raw::{Raw, request};
+use tidegate_tests::tool::Tool;
 use tidegate_tests::transparency::listed;
 use tidegate_tests::{Cluster, Fleet, Java, wait};
 
 const USERS: [(&str, &str); 3] =
     [("admin", "admin-secret"), ("alice", "alice-secret"), ("mallory", "mallory-secret")];
+
+/// The users of the test of `check`, beside the others.
+const CHECKED: [(&str, &str); 2] = [("admin", "admin-secret"), ("tidegate", "tidegate-secret")];
 
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
@@ -205,6 +211,99 @@ fn the_first_sasl_handshake_still_works_and_still_refuses() {
     assert!(right.1.is_some());
     assert_eq!(right, old_handshake(&through, "alice-secret"));
     assert_eq!(old_handshake(&direct, "wrong"), old_handshake(&through, "wrong"));
+}
+
+/// The reason and the remedy of a finding.
+type Found = (String, String);
+
+/// What `tidegate check --connect` says as `user`: its exit code, and (reason, remedy) of each finding about rights.
+fn check(cluster: &Cluster, user: &str) -> (Option<i32>, Vec<Found>) {
+    let secret = cluster.dir().join(format!("{user}-password"));
+    std::fs::write(&secret, format!("{user}-secret")).unwrap();
+    let file = cluster.dir().join(format!("check-{user}.yaml"));
+    let yaml = format!(
+        "gateway: {{id: gw, zone: az1}}\ncluster:\n  bootstrap: [{}]\n  auth: {{mechanism: PLAIN, username: {user}, \
+         password: {{file: {}}}}}\nlisteners:\n  - name: clients\n    bind: 127.0.0.1:29092\n    \
+         advertise: 127.0.0.1\n    brokers: {{ports: 29100-29199}}\n",
+        cluster.bootstrap(),
+        secret.display()
+    );
+    std::fs::write(&file, yaml).unwrap();
+    let mut check = Command::new(binary_path().unwrap());
+    let ran = check.args(["check", "--connect", "-o", "json", "-c"]).arg(&file).output().unwrap();
+    let said: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let text = |f: &Value, key: &str| f[key].as_str().unwrap().to_owned();
+    let rights = said["findings"].as_array().unwrap().iter().filter(|f| f["at"] == "rights");
+    let rights = rights
+        .inspect(|f| assert_eq!(f["severity"], "warning"))
+        .map(|f| (text(f, "reason"), text(f, "remedy")));
+    (ran.status.code(), rights.collect())
+}
+
+/// Runs the command that a remedy ends in, as the brokers' own user.
+fn obey(cluster: &Cluster, remedy: &str) {
+    let (_, command) = remedy.split_once("kafka-acls.sh ").unwrap();
+    let command = command.replace(&cluster.bootstrap(), &cluster.internal_bootstrap());
+    let command = command.replace(" --command-config admin.properties", "").replace('\'', "");
+    let words: Vec<_> = command.split(' ').collect();
+    let ran =
+        Tool::start(cluster.dist(), "org.apache.kafka.tools.AclCommand", &words).unwrap().wait().unwrap();
+    assert_eq!(ran.code, Some(0), "{command}: {}{}", ran.out, ran.err);
+}
+
+#[test]
+fn check_names_each_missing_right_and_obeying_it_grants_them_all() {
+    let cluster = Cluster::builder().acls().sasl(&MECHANISMS[..1], &CHECKED);
+    let cluster = cluster.property("auto.create.topics.enable", "false").start().unwrap();
+    let java = Java::resident().unwrap();
+    let admin = java.admin(&cluster.internal_bootstrap());
+    for topic in ["seen", "unseen"] {
+        admin.create_topic(topic, 1, 1).unwrap();
+    }
+    let host_bound = json!({
+        "principal": "User:alice", "operation": "READ", "resource": "TOPIC", "name": "unseen", "host": "10.9.8.7",
+    });
+    admin.call("create_acl", host_bound).unwrap();
+    admin
+        .allow(Acl { principal: "User:tidegate", operation: "DESCRIBE", resource: "TOPIC", name: "seen" })
+        .unwrap();
+    let says = |found: &[Found], what: &str| found.iter().any(|(reason, _)| reason.contains(what));
+    // Brokers learn of a rule by the metadata log, a moment later.
+    let settled = |what: &str, holds: &dyn Fn(&[Found]) -> bool| {
+        let mut last = Vec::new();
+        wait::until_true(what, PATIENCE, || {
+            let (code, found) = check(&cluster, "tidegate");
+            assert_eq!(code, Some(0), "warnings are no failure: {found:?}");
+            last = found;
+            Ok(holds(&last))
+        })
+        .unwrap_or_else(|e| panic!("{e:#}"));
+        last
+    };
+
+    let found = settled("the first rules", &|f| says(f, "User:tidegate may not Read seen:"));
+    assert!(says(&found, "may not Describe topics that no rule names for it: "), "{found:?}");
+    assert!(says(&found, "could not be looked at (refused: CLUSTER_AUTHORIZATION_FAILED"), "{found:?}");
+    assert_eq!(found.len(), 3, "{found:?}");
+    let blind = found.iter().find(|(reason, _)| reason.contains("could not be looked at")).unwrap();
+    obey(&cluster, &blind.1);
+
+    let found = settled("the rules to be seen", &|f| says(f, "ACLs name hosts"));
+    assert!(says(&found, "is refused: User:alice at 10.9.8.7 on unseen"), "{found:?}");
+    assert!(
+        says(&found, "may not Describe unseen: "),
+        "a rule tells of a topic that is not shown: {found:?}"
+    );
+    for (_, remedy) in found.iter().filter(|(reason, _)| reason.contains("may not")) {
+        obey(&cluster, remedy);
+    }
+    let found = settled("topics to be readable", &|f| !says(f, "Read seen") && !says(f, "Describe unseen"));
+    let general =
+        found.iter().find(|(reason, _)| reason.contains("topics that no rule names for it")).unwrap();
+    obey(&cluster, &general.1);
+    let found = settled("all to be granted", &|f| !says(f, "may not"));
+    assert_eq!(found.len(), 1, "hosts are still named: {found:?}");
+    assert!(!says(&check(&cluster, "admin").1, "may not"), "who may do everything lacks nothing");
 }
 
 #[test]

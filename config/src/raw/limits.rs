@@ -20,8 +20,8 @@ pub(crate) struct Limits {
     pub(crate) frame: Option<Leaf<ByteSize>>,
     /// Bytes held for all connections together, at least `frame`. Default: 1GiB.
     pub(crate) in_flight_bytes: Option<Leaf<ByteSize>>,
-    /// A connection without traffic is closed after this, 1s to 30d. Default: 10m.
+    /// A connection without traffic and without an answer due is closed after this, 1s to 30d. Default: 10m.
     pub(crate) idle: Option<Leaf<Duration>>,
-    /// Time for the TLS handshake and the first whole request, 100ms to 10m. Default: 10s.
+    /// Time for the TLS handshake, and then for the first request's header, 100ms to 10m. Default: 10s.
     pub(crate) handshake: Option<Leaf<Duration>>,
 }

@@ -17,9 +17,9 @@ pub struct Limits {
     pub frame: ByteSize,
     /// Bytes held for all connections together; at least `frame`.
     pub in_flight_bytes: ByteSize,
-    /// A connection without traffic is closed after this; 1 s to 30 d.
+    /// A connection without traffic and without an answer due is closed after this (up to a quarter later); 1 s to 30 d.
     pub idle: Duration,
-    /// Time for the TLS handshake and the first whole request; 100 ms to 10 min.
+    /// Time for the TLS handshake, and then for the first request's header; 100 ms to 10 min.
     pub handshake: Duration,
 }
 

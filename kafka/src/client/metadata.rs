@@ -7,6 +7,7 @@
 use std::ops::RangeInclusive;
 
 use super::connection::{CallError, Connection};
+use super::rights::Operations;
 use crate::api::METADATA;
 use crate::code::Code;
 use crate::types::{BrokerId, LeaderEpoch, Partition, TopicId};
@@ -53,6 +54,8 @@ pub struct Topic {
     pub id: TopicId,
     /// What is wrong with it.
     pub error: Code,
+    /// What we may do with it; `None` unless it was asked for ([`super::rights::topics`]).
+    pub rights: Option<Operations>,
     /// Its partitions, in the broker's order.
     pub partitions: Vec<PartitionInfo>,
 }
@@ -127,10 +130,21 @@ pub enum MetadataError {
 /// See [`MetadataError`]. Errors of single topics and partitions are in the result.
 pub async fn fetch(connection: &mut Connection, topics: Topics<'_>) -> Result<Cluster, MetadataError> {
     let needed = if topics.by_id() { BY_ID..=*VERSIONS.end() } else { VERSIONS };
+    fetch_asking(connection, topics, needed, false).await
+}
+
+/// The same in one of the `needed` versions, with what we may do with each topic if `rights` are asked for (from
+/// version 8 on).
+pub(super) async fn fetch_asking(
+    connection: &mut Connection,
+    topics: Topics<'_>,
+    needed: RangeInclusive<i16>,
+    rights: bool,
+) -> Result<Cluster, MetadataError> {
     let offered = connection.versions().range(METADATA);
     let version = connection.versions().highest(METADATA, needed.clone());
     let version = version.ok_or(MetadataError::Version { offered, needed })?;
-    let answer = connection.call(METADATA, version, &request(topics, version)).await?;
+    let answer = connection.call(METADATA, version, &request(topics, version, rights)).await?;
     decode(&answer, version)
 }
 
@@ -140,7 +154,7 @@ impl Topics<'_> {
     }
 }
 
-pub(super) fn request(topics: Topics<'_>, version: i16) -> Vec<u8> {
+pub(super) fn request(topics: Topics<'_>, version: i16, rights: bool) -> Vec<u8> {
     let flexible = version >= 9;
     let mut out = Vec::new();
     match topics {
@@ -153,13 +167,12 @@ pub(super) fn request(topics: Topics<'_>, version: i16) -> Vec<u8> {
         }
         Topics::Ids(ids) => put_topics(&mut out, ids.iter().map(|id| (*id, None)), version),
     }
-    // allow_auto_topic_creation, then the flags that ask for authorized operations: all off.
-    let flags = match version {
-        ..8 => 1,
-        8..=10 => 3,
-        _ => 2,
-    };
-    out.resize(out.len() + flags, 0);
+    out.push(0); // allow_auto_topic_creation
+    match version {
+        ..8 => {}
+        8..=10 => out.extend([0, u8::from(rights)]), // authorized operations of the cluster, of topics
+        _ => out.push(u8::from(rights)),
+    }
     put_no_tags(&mut out, flexible);
     out
 }
@@ -231,11 +244,9 @@ fn topic(r: &mut Reader<'_>, version: i16) -> wire::Result<Topic> {
     let id = if version >= 10 { TopicId(r.uuid()?) } else { TopicId::default() };
     r.i8()?; // is_internal
     let partitions = array(r, flexible, 16, |r| partition(r, version))?;
-    if version >= 8 {
-        r.i32()?; // topic_authorized_operations
-    }
+    let rights = if version >= 8 { Operations::told(r.i32()?) } else { None };
     r.skip_tags(flexible)?;
-    Ok(Topic { name: name.to_owned(), id, error, partitions })
+    Ok(Topic { name: name.to_owned(), id, error, rights, partitions })
 }
 
 fn partition(r: &mut Reader<'_>, version: i16) -> wire::Result<PartitionInfo> {

@@ -85,10 +85,19 @@ pub struct Answer<'a> {
 impl<'a> Answer<'a> {
     /// Reads the payload of an answer (from its correlation id on).
     pub fn parse(payload: &'a [u8], version: i16) -> Result<Self> {
-        let flexible = version >= 12;
         let mut r = Reader::new(payload);
         r.i32()?;
-        r.skip_tags(flexible)?;
+        r.skip_tags(version >= 12)?;
+        Self::read(r, version)
+    }
+
+    /// Reads the body of an answer, as [`Connection::call`](crate::client::Connection::call) returns it.
+    pub fn parse_body(body: &'a [u8], version: i16) -> Result<Self> {
+        Self::read(Reader::new(body), version)
+    }
+
+    fn read(mut r: Reader<'a>, version: i16) -> Result<Self> {
+        let flexible = version >= 12;
         let throttle_ms = r.i32()?;
         let (error, session_id) = if version >= 7 { (r.i16()?, r.i32()?) } else { (0, 0) };
         let mut partitions = Vec::new();

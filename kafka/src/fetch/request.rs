@@ -314,13 +314,27 @@ pub struct Ask {
 
 /// Encodes a sessionless consumer Fetch of `partitions` (grouped by topic as they come), frame prefix included.
 pub fn encode(ask: Ask, client_id: &str, partitions: &[&FetchPartition<'_>]) -> Vec<u8> {
-    let flexible = ask.version >= 12;
     let mut out = vec![0; 4];
     out.extend_from_slice(&api::FETCH.to_be_bytes());
     out.extend_from_slice(&ask.version.to_be_bytes());
     out.extend_from_slice(&ask.correlation_id.to_be_bytes());
     put_string(&mut out, client_id, false);
-    put_no_tags(&mut out, flexible);
+    put_no_tags(&mut out, ask.version >= 12);
+    put_body(&mut out, ask, partitions);
+    let len = (out.len() - 4) as i32;
+    out[..4].copy_from_slice(&len.to_be_bytes());
+    out
+}
+
+/// The same without frame prefix and header, for [`Connection::call`](crate::client::Connection::call).
+pub fn encode_body(ask: Ask, partitions: &[&FetchPartition<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_body(&mut out, ask, partitions);
+    out
+}
+
+fn put_body(out: &mut Vec<u8>, ask: Ask, partitions: &[&FetchPartition<'_>]) {
+    let flexible = ask.version >= 12;
     if ask.version < 15 {
         out.extend_from_slice(&(-1i32).to_be_bytes());
     }
@@ -332,17 +346,14 @@ pub fn encode(ask: Ask, client_id: &str, partitions: &[&FetchPartition<'_>]) -> 
         out.extend_from_slice(&0i32.to_be_bytes());
         out.extend_from_slice(&(-1i32).to_be_bytes());
     }
-    encode_topics(&mut out, ask.version, partitions);
+    encode_topics(out, ask.version, partitions);
     if ask.version >= 7 {
-        put_array_len(&mut out, 0, flexible);
+        put_array_len(out, 0, flexible);
     }
     if ask.version >= VERSION_FOLLOWERS {
-        put_string(&mut out, "", flexible);
+        put_string(out, "", flexible);
     }
-    put_no_tags(&mut out, flexible);
-    let len = (out.len() - 4) as i32;
-    out[..4].copy_from_slice(&len.to_be_bytes());
-    out
+    put_no_tags(out, flexible);
 }
 
 fn encode_topics(out: &mut Vec<u8>, version: i16, partitions: &[&FetchPartition<'_>]) {

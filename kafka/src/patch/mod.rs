@@ -14,6 +14,7 @@ mod nodes;
 pub mod produce;
 pub mod rack;
 pub mod share;
+pub mod share_walk;
 mod splice;
 #[cfg(test)]
 mod tests;
@@ -54,7 +55,7 @@ pub struct Patched {
 /// Patches an answer that is held whole, by the patcher its row in [`api`] names. `None`: it passes as it is.
 ///
 /// Metadata and Fetch answers can be large and are patched while they stream, by [`metadata::patch_head`] and
-/// [`endpoints::patch_tags`]; here both pass.
+/// [`endpoints::patch_tags`]; here both pass. Large ShareFetch answers go by [`share_walk`].
 pub fn held_answer(
     answer: Answer,
     payload: &[u8],

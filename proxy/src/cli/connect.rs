@@ -5,8 +5,9 @@ use kafka::client::metadata::{Cluster, Topics, fetch};
 use kafka::client::{Connection, Dialer};
 
 use super::check::Finding;
+use super::rights;
 
-fn finding(severity: &'static str, at: &str, reason: String, remedy: &str) -> Finding {
+pub(super) fn finding(severity: &'static str, at: &str, reason: String, remedy: &str) -> Finding {
     Finding { severity, at: at.to_owned(), line: None, reason, remedy: remedy.to_owned() }
 }
 
@@ -48,7 +49,18 @@ async fn look(config: &Config, dialer: &Dialer) -> Vec<Finding> {
         }
     }
     zones(config, &cluster, &mut found);
+    found.extend(rights(config, dialer, &cluster).await);
     found
+}
+
+/// What the first broker that answers says of rights. One that does not has been found above.
+async fn rights(config: &Config, dialer: &Dialer, cluster: &Cluster) -> Vec<Finding> {
+    for broker in &cluster.brokers {
+        if let Ok(mut connection) = Connection::connect(dialer, &broker.host, broker.port).await {
+            return rights::look(config, &mut connection).await;
+        }
+    }
+    Vec::new()
 }
 
 async fn describe(dialer: &Dialer, host: &str, port: u16) -> Result<Cluster, String> {

@@ -4,6 +4,7 @@ mod check;
 mod config_file;
 mod connect;
 mod explain;
+mod rights;
 mod run;
 mod status;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use dashmap::DashMap;
 
-use crate::session::fault::Fault;
+use crate::session::fault::{Fault, PER_IP};
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -56,7 +56,7 @@ impl Connections {
             return Err(Fault::TooMany("limits.connections"));
         }
         if from_here > self.max_per_ip {
-            return Err(Fault::TooMany("limits.connections_per_ip"));
+            return Err(Fault::TooMany(PER_IP));
         }
         Ok(admitted)
     }
@@ -81,9 +81,9 @@ mod tests {
         let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let c = Connections::new(3, 2);
         let held = [c.admit(a).expect("1"), c.admit(a).expect("2")];
-        assert!(matches!(c.admit(a), Err(Fault::TooMany("limits.connections_per_ip"))));
+        assert_eq!(c.admit(a).expect_err("refused").reason(), "too_many_connections_per_ip");
         let other = c.admit(b).expect("another address");
-        assert!(matches!(c.admit(b), Err(Fault::TooMany("limits.connections"))));
+        assert_eq!(c.admit(b).expect_err("refused").reason(), "too_many_connections");
         drop(held);
         assert!(c.admit(a).is_ok());
         drop(other);

@@ -19,7 +19,8 @@ pub struct Addresses<'a> {
 impl<'a> Addresses<'a> {
     /// Addresses for a client of `zone` that came in by the listener named `listener` with these endpoints.
     pub fn new(view: &'a View, fleet: &Fleet, zone: &Zone, listener: &str, own: &Endpoints) -> Self {
-        let by_broker = fleet.addresses(zone, listener, own, view.brokers.keys().copied());
+        let brokers = view.brokers.iter().map(|(id, b)| (*id, Some(&b.zone)));
+        let by_broker = fleet.addresses(zone, listener, own, brokers);
         Self { view, by_broker }
     }
 }
@@ -27,7 +28,8 @@ impl<'a> Addresses<'a> {
 impl Addresses<'_> {
     /// Adds brokers that the view doesn't know yet.
     pub fn add(&mut self, fleet: &Fleet, zone: &Zone, listener: &str, own: &Endpoints, brokers: &[BrokerId]) {
-        self.by_broker.extend(fleet.addresses(zone, listener, own, brokers.iter().copied()));
+        let brokers = brokers.iter().map(|id| (*id, None));
+        self.by_broker.extend(fleet.addresses(zone, listener, own, brokers));
     }
 }
 

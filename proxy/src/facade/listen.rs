@@ -121,3 +121,33 @@ impl Entrance {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::app::testing;
+    use crate::facade::connections::Connections;
+    use crate::view::View;
+
+    #[tokio::test]
+    async fn a_connection_beyond_a_bound_is_closed_and_counted_under_that_bound() {
+        for (max, per_ip, reason) in [(1, 9, "too_many_connections"), (9, 1, "too_many_connections_per_ip")] {
+            let door = testing::core(View::default(), 1, 1).door.clone();
+            let mut gateway = testing::gateway(View::default());
+            Arc::get_mut(&mut gateway).expect("nobody else's yet").connections =
+                Connections::new(max, per_ip);
+            let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = socket.local_addr().expect("bound");
+            let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+            Bound(vec![(socket, None)]).run(&gateway, &door, &tasks, &stop);
+            let _first = gateway.connections.admit(address.ip()).expect("there is room for one");
+            let mut second = TcpStream::connect(address).await.expect("accepted by the kernel");
+            assert_eq!(second.read(&mut [0]).await.unwrap_or(0), 0, "closed");
+            assert_eq!(gateway.rejects.counts(), [(reason, 1)]);
+            assert_eq!(gateway.connections.open(), 1);
+            stop.cancel();
+        }
+    }
+}

@@ -63,32 +63,46 @@ pub struct Fleet {
 /// A gateway that could take a client.
 struct Candidate<'a> {
     id: &'a str,
+    zone: &'a Zone,
     endpoints: &'a Endpoints,
 }
 
 impl Fleet {
-    /// The endpoints told to clients of `zone` that came in by `listener`, for each of `brokers`.
+    /// The endpoints told to clients of `zone` that came in by `listener`, for each of `brokers` and its zone.
     ///
     /// Living gateways of the zone share the brokers by rendezvous hash; a zone without one gets those of all other
-    /// zones, this gateway included, or nothing where the file says `refuse`.
+    /// zones, this gateway included, or nothing where the file says `refuse`. There a gateway in the broker's own zone
+    /// comes first: bytes then cross a zone once.
     pub fn addresses<'a>(
         &'a self,
         zone: &Zone,
         listener: &str,
         own: &'a Endpoints,
-        brokers: impl Iterator<Item = BrokerId>,
+        brokers: impl Iterator<Item = (BrokerId, Option<&'a Zone>)>,
     ) -> BTreeMap<BrokerId, (String, u16)> {
         let candidates = self.candidates(zone, listener, own);
-        let address = |id: BrokerId| candidates.iter().max_by_key(|c| weight(c.id, id))?.endpoints.of(id);
-        brokers.filter_map(|id| Some((id, address(id)?))).collect()
+        let address = |id: BrokerId, broker_zone: Option<&Zone>| {
+            let near = candidates.iter().filter(|c| Some(c.zone) == broker_zone);
+            let near = near.max_by_key(|c| weight(c.id, id));
+            near.or_else(|| candidates.iter().max_by_key(|c| weight(c.id, id)))?.endpoints.of(id)
+        };
+        brokers.filter_map(|(id, broker_zone)| Some((id, address(id, broker_zone)?))).collect()
+    }
+
+    /// Whether a gateway lives in `zone` for clients that came in by `listener`. This one is alive.
+    pub fn has_gateway(&self, zone: &Zone, listener: &str) -> bool {
+        let lives = |p: &Peer| p.zone == *zone && p.listener == listener && p.alive.load(Relaxed);
+        self.zone == *zone || self.peers.iter().any(lives)
     }
 
     fn candidates<'a>(&'a self, zone: &Zone, listener: &str, own: &'a Endpoints) -> Vec<Candidate<'a>> {
         let living = |in_zone: bool| {
             let peers = self.peers.iter().filter(move |p| p.listener == listener && p.alive.load(Relaxed));
             let peers = peers.filter(move |p| !in_zone || p.zone == *zone);
-            let here = (!in_zone || self.zone == *zone).then_some(Candidate { id: &self.id, endpoints: own });
-            peers.map(|p| Candidate { id: &p.id, endpoints: &p.endpoints }).chain(here).collect::<Vec<_>>()
+            let here = Candidate { id: &self.id, zone: &self.zone, endpoints: own };
+            let here = (!in_zone || self.zone == *zone).then_some(here);
+            let peers = peers.map(|p| Candidate { id: &p.id, zone: &p.zone, endpoints: &p.endpoints });
+            peers.chain(here).collect::<Vec<_>>()
         };
         match living(true) {
             found if !found.is_empty() => found,
@@ -138,7 +152,7 @@ mod tests {
 
     fn hosts(fleet: &Fleet, z: &str) -> Vec<String> {
         let own = endpoints("a0");
-        let all = fleet.addresses(&zone(z), "clients", &own, (0..50).map(BrokerId));
+        let all = fleet.addresses(&zone(z), "clients", &own, (0..50).map(|id| (BrokerId(id), None)));
         let mut hosts: Vec<_> = all.into_values().map(|(host, _)| host).collect();
         hosts.sort();
         hosts.dedup();
@@ -163,6 +177,35 @@ mod tests {
         assert_eq!(hosts(&any, "az3"), ["a0", "b0", "b1"]);
         assert_eq!(hosts(&any, "az9"), ["a0", "b0", "b1"]);
         assert!(hosts(&fleet(WhenNoGateway::Refuse), "az9").is_empty());
+    }
+
+    #[test]
+    fn a_zone_without_a_gateway_reaches_each_broker_by_a_gateway_in_the_brokers_zone() {
+        let (fleet, own) = (fleet(WhenNoGateway::Any), endpoints("a0"));
+        fleet.peers[2].alive.store(false, Relaxed);
+        let zones = ["az1", "az2", "az3"].map(zone);
+        let brokers = (0..30).map(|id| (BrokerId(id), Some(&zones[id as usize % 3])));
+        let told = fleet.addresses(&zone("az3"), "clients", &own, brokers);
+        let hosts =
+            |z: i32| told.iter().filter(move |(id, _)| id.0 % 3 == z).map(|(_, (host, _))| host.as_str());
+        assert!(hosts(0).all(|h| h == "a0"), "of az1");
+        assert!(hosts(1).all(|h| h.starts_with('b')), "of az2");
+        assert_eq!(hosts(2).count(), 10, "those of the zone itself have an endpoint too");
+        let at_home =
+            fleet.addresses(&zone("az1"), "clients", &own, [(BrokerId(1), Some(&zones[1]))].into_iter());
+        assert_eq!(at_home[&BrokerId(1)].0, "a0", "a zone with a gateway goes by it, wherever the broker is");
+    }
+
+    #[test]
+    fn a_zone_has_a_gateway_while_one_lives_there_for_that_listener() {
+        let fleet = fleet(WhenNoGateway::Any);
+        let has = |z: &str| fleet.has_gateway(&zone(z), "clients");
+        assert_eq!(["az1", "az2", "az3", "az9"].map(has), [true, true, true, false]);
+        assert!(!fleet.has_gateway(&zone("az3"), "others"), "by another listener");
+        fleet.peers[2].alive.store(false, Relaxed);
+        assert!(!has("az3"));
+        fleet.peers[2].alive.store(true, Relaxed);
+        assert!(has("az3"), "it is back");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use kafka::fetch::answer::tags_at;
 use kafka::fetch::request as fetch;
 use kafka::fetch::walk::Walker;
 use kafka::header::{LENGTH_PREFIX, Peek, frame_len};
-use kafka::patch::{self, Patched, endpoints, metadata};
+use kafka::patch::{self, Patched, endpoints, metadata, share_walk};
 use kafka::wire::WireError;
 
 use crate::facade::directory::Addresses;
@@ -15,8 +15,8 @@ use crate::session::fault::Fault;
 use crate::session::lane::Step;
 use crate::steer::Judge;
 
-/// A Fetch answer up to this long is held until it is whole, so that its leader endpoints can be rewritten; a longer
-/// one streams, with its endpoints hidden. Answers that name new leaders carry errors, not data: they are short.
+/// A Fetch or ShareFetch answer up to this long is held until it is whole, so that its leader endpoints can be rewritten;
+/// a longer one streams, with its endpoints hidden. Answers that name new leaders carry errors, not data: they are short.
 const FETCH_HOLD_MAX: usize = 16 * 1024;
 /// The first version whose answer ends in leader endpoints (KIP-951).
 const FETCH_ENDPOINTS: i16 = 16;
@@ -36,7 +36,18 @@ impl Core {
         match std::mem::take(&mut self.inbound) {
             Inbound::Front => self.answer_front(bytes),
             Inbound::Passing(rest) => Ok(self.passing(rest, bytes.len())),
-            Inbound::Fetch(walker, due, left) => self.walk(walker, due, left, bytes),
+            Inbound::Fetch(mut walker, due, left) => {
+                let there = left.min(bytes.len());
+                let n = walker.feed(&mut bytes[..there], &mut Judge::of(self)).map_err(wrong)?;
+                let (done, next) = (walker.is_done(), |left| Inbound::Fetch(walker, due, left));
+                self.walked(due, (left, there, n), done, next)
+            }
+            Inbound::Share(mut walker, due, left) => {
+                let there = left.min(bytes.len());
+                let n = walker.feed(&mut bytes[..there]).map_err(wrong)?;
+                let (done, next) = (walker.is_done(), |left| Inbound::Share(walker, due, left));
+                self.walked(due, (left, there, n), done, next)
+            }
         }
     }
 
@@ -67,10 +78,12 @@ impl Core {
                 self.short_fetch(due, whole, bytes)
             }
             Answer::Fetch => {
-                self.due.pop_front();
-                self.deliver(due.key, LENGTH_PREFIX);
-                self.inbound = Inbound::Fetch(Box::new(Walker::new(due.version)), due, len);
-                Ok(Step::Forward(LENGTH_PREFIX))
+                let walker = Box::new(Walker::new(due.version));
+                Ok(self.answer_streams(due, Inbound::Fetch(walker, due, len)))
+            }
+            Answer::ShareFetch if whole > FETCH_HOLD_MAX => {
+                let walker = Box::new(share_walk::Walker::new(due.version, len));
+                Ok(self.answer_streams(due, Inbound::Share(walker, due, len)))
             }
             _ => self.held(due, whole, bytes),
         }
@@ -110,6 +123,14 @@ impl Core {
     fn answer_passes(&mut self, due: Due, whole: usize, there: usize) -> Step {
         self.due.pop_front();
         self.passing(Rest { key: due.key, left: whole }, there)
+    }
+
+    /// The prefix goes on; the payload follows as it is walked.
+    fn answer_streams(&mut self, due: Due, walked: Inbound) -> Step {
+        self.due.pop_front();
+        self.deliver(due.key, LENGTH_PREFIX);
+        self.inbound = walked;
+        Step::Forward(LENGTH_PREFIX)
     }
 
     /// The answer's first `consumed` bytes (prefix included) go out as `payload` under a new prefix; what is left of
@@ -205,33 +226,25 @@ impl Core {
         Ok(self.answer_replaced(due, whole, whole, &patched))
     }
 
-    fn walk(
+    /// `n` of the `there` bytes in hand have been walked; `left` were to come before. A walker that is `done` needs none.
+    fn walked(
         &mut self,
-        mut walker: Box<Walker>,
         due: Due,
-        left: usize,
-        bytes: &mut [u8],
+        (left, there, n): (usize, usize, usize),
+        done: bool,
+        next: impl FnOnce(usize) -> Inbound,
     ) -> Result<Step, Fault> {
-        let there = left.min(bytes.len());
-        let n = walker.feed(&mut bytes[..there], &mut Judge::of(self)).map_err(wrong)?;
         self.deliver(due.key, n);
         let left = left - n;
-        if left > 0 {
-            self.inbound = Inbound::Fetch(walker, due, left);
-            // What is in hand ends inside a field; a field is never longer than a topic's name.
-            return Ok(if n > 0 { Step::Forward(n) } else { self.more_of_a_field(there, left)? });
-        }
-        if walker.is_done() {
-            Ok(Step::Forward(n))
-        } else {
-            Err(wrong("Fetch answer shorter than its content"))
-        }
-    }
-
-    fn more_of_a_field(&self, there: usize, left: usize) -> Result<Step, Fault> {
-        match there < left {
-            true => Ok(Step::NeedMore(there + 1)),
-            false => Err(wrong("Fetch answer ends inside a field")),
+        match left {
+            0 if done => Ok(Step::Forward(n)),
+            0 => Err(wrong("answer shorter than its content")),
+            _ if n == 0 && there >= left => Err(wrong("answer ends inside a field")),
+            // Records are never waited for: what is in hand ends inside a small field.
+            _ => {
+                self.inbound = next(left);
+                Ok(if n > 0 { Step::Forward(n) } else { Step::NeedMore(there + 1) })
+            }
         }
     }
 }

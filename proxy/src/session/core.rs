@@ -7,6 +7,7 @@ use std::sync::Arc;
 use config::{ClientFacts, Rule, Zone};
 use kafka::api::Answer;
 use kafka::fetch::walk::Walker;
+use kafka::patch::share_walk;
 use kafka::types::{BrokerId, CorrelationId};
 
 use crate::app::{Door, Gateway};
@@ -49,6 +50,8 @@ pub enum Inbound {
     Passing(Rest),
     /// A Fetch answer that is walked as it passes; this many bytes of it are still to come.
     Fetch(Box<Walker>, Due, usize),
+    /// The same of a ShareFetch answer.
+    Share(Box<share_walk::Walker>, Due, usize),
 }
 
 /// What is known of the session.
@@ -68,6 +71,8 @@ pub struct Core {
     pub zone: Zone,
     /// Which rule said so; `None` before the first request.
     pub rule: Option<Rule>,
+    /// Whether the client named a zone that nothing is in, and that was counted.
+    pub zone_ignored: bool,
     /// Where this session's bytes are counted.
     pub account: Arc<Account>,
     /// Answers due.
@@ -106,6 +111,7 @@ impl Core {
             peer,
             zone,
             rule: None,
+            zone_ignored: false,
             account,
             due: VecDeque::new(),
             outbound: Rest::default(),
@@ -142,7 +148,12 @@ impl Core {
             rack,
             gateway_zone: &self.gateway.fleet.zone,
         };
-        let (zone, rule) = self.gateway.client_zone(facts);
+        let (zone, rule, ignored) = self.gateway.client_zone(facts);
+        // Looked at again with each fetch, because a broker may join in that zone; counted once.
+        if ignored && !self.zone_ignored {
+            self.gateway.rejects.unknown_zone();
+        }
+        self.zone_ignored |= ignored;
         if self.rule.is_some() && (&zone, Some(rule)) == (&self.zone, self.rule) {
             return;
         }

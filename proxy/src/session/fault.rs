@@ -2,6 +2,9 @@
 
 use kafka::wire::WireError;
 
+/// The name of the bound per address.
+pub const PER_IP: &str = "limits.connections_per_ip";
+
 /// The fault; its [`reason`](Fault::reason) is the label of `tidegate_rejected_total`.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -43,6 +46,12 @@ pub enum Fault {
     /// Nothing sensible came within `limits.handshake`.
     #[error("no TLS handshake within `limits.handshake`")]
     Handshake,
+    /// No request's header came within `limits.handshake`; everyday for a port that is only probed.
+    #[error("no request within `limits.handshake`")]
+    Silent,
+    /// Nothing moved for `limits.idle`, and no answer was due; everyday.
+    #[error("idle for `limits.idle`")]
+    Idle,
     /// A TLS handshake that failed.
     #[error("TLS handshake: {0}")]
     Tls(std::io::Error),
@@ -67,6 +76,9 @@ impl Fault {
             Self::Upstream(_) => "upstream",
             Self::Handshake => "handshake_timeout",
             Self::Tls(_) => "tls",
+            Self::Silent => "first_request_timeout",
+            Self::Idle => "idle",
+            Self::TooMany(PER_IP) => "too_many_connections_per_ip",
             Self::TooMany(_) => "too_many_connections",
             Self::Io(_) => "io",
         }

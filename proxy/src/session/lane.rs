@@ -57,6 +57,8 @@ pub struct Lane {
     unflushed: bool,
     /// How long the last timed bytes took from their arrival to their last write.
     pub took: Option<Duration>,
+    /// Set when a byte is read or written; whoever looks at it clears it.
+    pub moved: bool,
     /// The frame taken out, if there is one.
     pub held: Option<Vec<u8>>,
     /// The reading side has ended.
@@ -106,7 +108,7 @@ impl Lane {
                 if n == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
-                (w.sent, self.unflushed) = (w.sent + n, true);
+                (w.sent, self.unflushed, self.moved) = (w.sent + n, true, true);
             }
             match &mut w.then {
                 Then::Write(bytes, consumed) => {
@@ -120,7 +122,7 @@ impl Lane {
                                 return Poll::Pending;
                             }
                         }
-                        self.unflushed = true;
+                        (self.unflushed, self.moved) = (true, true);
                     }
                     w.settled += *consumed;
                     w.sent = w.settled;
@@ -146,6 +148,11 @@ impl Lane {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether bytes are carried that mean nothing before more have come.
+    pub fn carries(&self) -> bool {
+        !self.carry.is_empty()
     }
 
     /// Whether bytes are in hand that want parsing.
@@ -178,6 +185,7 @@ impl Lane {
                 self.ended = true;
                 return Poll::Ready(Ok(0));
             }
+            self.moved = true;
             let filled = carried + n;
             if filled < self.need {
                 self.carry.extend_from_slice(&buffer[carried..filled]);
@@ -204,7 +212,7 @@ impl Lane {
         let n = room.filled().len();
         self.carry.truncate(carried + n);
         ready!(polled)?;
-        self.ended = n == 0;
+        (self.ended, self.moved) = (n == 0, self.moved || n > 0);
         if n > 0 && self.carry.len() >= self.need {
             let buffer = Buffer::from(std::mem::take(&mut self.carry));
             let filled = buffer.len();

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod core;
 pub mod fault;
+pub mod idle;
 pub mod lane;
 pub mod open;
 pub mod request;
@@ -22,10 +23,12 @@ use std::time::Duration;
 use kafka::client::Stream;
 use kafka::types::BrokerId;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::ledger::Leg;
 use crate::session::core::{Core, IN_FLIGHT_MAX, Inbound};
 use crate::session::fault::Fault;
+use crate::session::idle::{Seen, Watch};
 use crate::session::lane::Lane;
 use crate::session::stream::ClientStream;
 use crate::steer;
@@ -39,6 +42,9 @@ const OWN_PATIENCE: Duration = Duration::from_secs(35);
 /// How long a session stays with a stand-in if nothing says that its own broker is down: it could not be reached for a
 /// moment, or isn't known.
 const SHORT_STAY: Duration = Duration::from_secs(3);
+
+/// How long a client may take to take the end of its connection: TLS says that it ends, behind all that is still unread.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// Rings when it is time to look for the broker that was dialled again.
 fn return_of(core: &Core, endpoint: BrokerId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -59,8 +65,8 @@ fn return_of(core: &Core, endpoint: BrokerId) -> Pin<Box<dyn Future<Output = ()>
 enum Pause {
     /// A request is to be answered here; everything before it has been answered.
     Intercept(Vec<u8>),
-    /// Both sides are done, or the session has to move.
-    End,
+    /// Both sides are done, or the session has to move, or nobody uses it.
+    End(Result<(), Fault>),
 }
 
 /// A wake-up call to wait for: the broker at the other end went, or the one it stands in for came back.
@@ -87,11 +93,16 @@ pub struct Session {
     down: Lane,
     alarm: Option<Alarm>,
     closing: bool,
+    /// Whether the broker has been told that the client sends no more.
+    half_closed: bool,
+    /// Ends the session when nobody uses it.
+    watch: Watch,
 }
 
 impl Session {
     /// A session over two open connections.
     pub fn new(core: Core, client: ClientStream, upstream: Stream) -> Self {
+        let watch = Watch::new(core.gateway.handshake_max, core.gateway.idle_max);
         let mut session = Self {
             core,
             client,
@@ -100,6 +111,8 @@ impl Session {
             down: Lane::default(),
             alarm: None,
             closing: false,
+            half_closed: false,
+            watch,
         };
         if let Some(endpoint) = session.core.endpoint.filter(|_| session.core.is_stand_in()) {
             session.alarm = Some(Alarm { rings: return_of(&session.core, endpoint), at_once: false });
@@ -113,11 +126,40 @@ impl Session {
     /// Why the connection had to be ended.
     pub async fn run(mut self) -> Result<(), Fault> {
         loop {
-            match poll_fn(|cx| self.poll_relay(cx)).await? {
+            match poll_fn(|cx| self.poll_turn(cx)).await? {
                 Pause::Intercept(frame) => Box::pin(steer::exec::intercept(&mut self, frame)).await?,
-                Pause::End => return Ok(()),
+                Pause::End(outcome) => {
+                    // A client that takes nothing any more, or is gone, is not waited for.
+                    let _ = timeout(CLOSE_WAIT, self.client.shutdown()).await;
+                    return outcome;
+                }
             }
         }
+    }
+
+    /// The relay, and the watch over it while it has nothing to do.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Pause, Fault>> {
+        if let Poll::Ready(paused) = self.poll_relay(cx) {
+            return Poll::Ready(paused);
+        }
+        while self.watch.poll_ring(cx).is_ready() {
+            let seen = self.seen();
+            if let Err(fault) = self.watch.rang(seen) {
+                return Poll::Ready(Ok(Pause::End(Err(fault))));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// What happened since this was asked last. An answer in hand that the client does not take is not the broker's to
+    /// give, and neither is one to a request of which a part is still to come.
+    fn seen(&mut self) -> Seen {
+        let moved = std::mem::take(&mut self.up.moved) | std::mem::take(&mut self.down.moved);
+        let unasked = usize::from(self.core.outbound.left > 0);
+        let answers_due = self.core.due.len() > unasked || !matches!(self.core.inbound, Inbound::Front);
+        let broker_owes =
+            self.up.has_work() || (!self.down.has_work() && (answers_due || self.down.carries()));
+        Seen { begun: self.core.rule.is_some(), moved, broker_owes }
     }
 
     /// Both directions, as far as they go.
@@ -132,17 +174,17 @@ impl Session {
                 return Poll::Ready(Err(e));
             }
             if self.down.ended || (self.up.ended && self.is_quiet()) {
-                return Pin::new(&mut self.client).poll_shutdown(cx).map(|_| Ok(Pause::End));
+                return Poll::Ready(Ok(Pause::End(Ok(()))));
             }
             if self.up.held.is_some() && self.is_quiet() {
-                return Poll::Ready(Ok(self.up.held.take().map_or(Pause::End, Pause::Intercept)));
+                return Poll::Ready(Ok(self.up.held.take().map_or(Pause::End(Ok(())), Pause::Intercept)));
             }
             // A full queue kept requests unread; answers have made room.
             if blocked && self.core.due.len() < IN_FLIGHT_MAX {
                 continue;
             }
             if self.poll_alarm(cx) || (self.closing && self.is_quiet()) {
-                return Pin::new(&mut self.client).poll_shutdown(cx).map(|_| Ok(Pause::End));
+                return Poll::Ready(Ok(Pause::End(Ok(()))));
             }
             return Poll::Pending;
         }
@@ -167,12 +209,14 @@ impl Session {
             if self.up.has_work() {
                 continue;
             }
+            if self.up.ended && !self.half_closed {
+                ready!(Pin::new(&mut self.upstream).poll_shutdown(cx))?;
+                self.half_closed = true;
+            }
             if self.up.ended || self.core.due.len() >= IN_FLIGHT_MAX {
                 return Poll::Pending;
             }
-            if ready!(self.up.poll_read(cx, &mut self.client))? == 0 {
-                ready!(Pin::new(&mut self.upstream).poll_shutdown(cx))?;
-            }
+            ready!(self.up.poll_read(cx, &mut self.client))?;
         }
     }
 
@@ -254,10 +298,18 @@ impl Session {
         Ok(self.upstream.flush().await?)
     }
 
-    /// Answers the client with a frame of the gateway's own.
+    /// Answers the client with a frame of the gateway's own. A client that takes nothing of it for `limits.idle` is
+    /// not waited for.
     pub async fn reply(&mut self, frame: &[u8]) -> Result<(), Fault> {
         self.core.count(Leg::GatewayToClient, kafka::api::FETCH, frame.len());
-        self.client.write_all(frame).await?;
-        Ok(self.client.flush().await?)
+        let (idle, mut rest) = (self.core.gateway.idle_max, frame);
+        while !rest.is_empty() {
+            let n = timeout(idle, self.client.write(rest)).await.map_err(|_| Fault::Idle)??;
+            if n == 0 {
+                return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
+            }
+            rest = &rest[n..];
+        }
+        Ok(timeout(idle, self.client.flush()).await.map_err(|_| Fault::Idle)??)
     }
 }

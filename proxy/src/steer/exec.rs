@@ -17,7 +17,7 @@ use crate::session::fault::Fault;
 use crate::steer::legs::{self, version_of};
 use crate::steer::merge::{Outcome, merge, record_bytes};
 use crate::steer::plan::{Leg, Plan, plan};
-use crate::steer::{facts, is_follower_trouble, note_forward, offsets, rights};
+use crate::steer::{facts, has_gateway, is_follower_trouble, note_forward, offsets, reads_zone, rights};
 use crate::view::View;
 use crate::view::interest::TopicKey;
 
@@ -122,7 +122,7 @@ async fn hint(
     targets: &[Option<BrokerId>],
 ) -> Result<(), Fault> {
     // A broker with a selector would point partitions that are to stay here elsewhere, too.
-    let zone = session.core.zone.clone();
+    let zone = reads_zone(&session.core).clone();
     let rack = targets.iter().all(Option::is_some).then_some(zone.as_str());
     let peeked = session.ask_own(&request.peek(payload, rack)).await?;
     let mut answer = Answer::parse(&peeked, request.version).map_err(wrong)?;
@@ -150,7 +150,8 @@ async fn hint(
         session.core.gateway.cluster.nudge();
     }
     answer.session_id = 0;
-    session.core.gateway.counters.served(Served::Hinted);
+    let served = if has_gateway(&session.core) { Served::Hinted } else { Served::CrossZoneNoGateway };
+    session.core.gateway.counters.served(served);
     session.reply(&answer.encode(request.version, correlation_id(payload))).await
 }
 
@@ -243,6 +244,10 @@ fn note_troubles(
 
 fn count(session: &Session, view: &View, legs: &[Leg]) {
     let in_zone = legs.iter().all(|l| view.zone_of(l.broker) == Some(&session.core.zone));
-    let served = if in_zone { Served::InZoneOnBehalf } else { Served::CrossZoneOnBehalf };
+    let served = match (has_gateway(&session.core), in_zone) {
+        (false, _) => Served::CrossZoneNoGateway,
+        (true, true) => Served::InZoneOnBehalf,
+        (true, false) => Served::CrossZoneOnBehalf,
+    };
     session.core.gateway.counters.served(served);
 }

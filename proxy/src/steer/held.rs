@@ -1,6 +1,7 @@
 //! Answers that are held in memory, and the room they may take together: `limits.in_flight_bytes`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -15,6 +16,7 @@ const SMALL: usize = 64 * 1024;
 pub struct Room {
     units: Arc<Semaphore>,
     total: u32,
+    waits: AtomicU64,
     /// The longest single answer, bytes (`limits.frame`).
     pub frame_max: usize,
 }
@@ -30,7 +32,7 @@ impl Room {
     /// Room for `bytes` in all, for answers of at most `frame_max` each.
     pub fn new(bytes: u64, frame_max: usize) -> Self {
         let total = u32::try_from(bytes / UNIT as u64).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 3);
-        Self { units: Arc::new(Semaphore::new(total as usize)), total, frame_max }
+        Self { units: Arc::new(Semaphore::new(total as usize)), total, waits: AtomicU64::new(0), frame_max }
     }
 
     /// Waits for room for `len` bytes. Asked for only once an answer has begun to arrive: a long poll holds none. Small
@@ -40,7 +42,18 @@ impl Room {
             return None;
         }
         let units = u32::try_from(len.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.total);
-        self.units.clone().acquire_many_owned(units).await.ok()
+        match self.units.clone().try_acquire_many_owned(units) {
+            Ok(room) => Some(room),
+            Err(_) => {
+                self.waits.fetch_add(1, Relaxed);
+                self.units.clone().acquire_many_owned(units).await.ok()
+            }
+        }
+    }
+
+    /// How often an answer had to wait for room.
+    pub fn waits(&self) -> u64 {
+        self.waits.load(Relaxed)
     }
 }
 
@@ -69,7 +82,14 @@ mod tests {
         assert_eq!(room.units.available_permits(), 0);
         assert!(room.take(SMALL).await.is_none(), "a small one doesn't wait");
         drop(all);
-        let _most = room.take(99 * UNIT).await;
-        assert_eq!(room.units.available_permits(), 1);
+        let most = room.take(99 * UNIT).await;
+        assert_eq!((room.units.available_permits(), room.waits()), (1, 0));
+        let next = room.take(99 * UNIT);
+        tokio::pin!(next);
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx)));
+        assert!(polled.await.is_pending(), "there is no room");
+        assert_eq!(room.waits(), 1, "and that is counted");
+        drop(most);
+        assert!(next.await.is_some(), "until there is");
     }
 }

@@ -1,4 +1,5 @@
-//! Zone steering of reads: every consumer reads from the in-sync replica in its own zone.
+//! Zone steering of reads: every consumer reads from the in-sync replica in its own zone, or, where no gateway lives in
+//! that, in the zone of the gateway that serves it.
 //!
 //! [`plan`] decides, [`exec`] does, [`merge`] combines. Most fetches are planned `Forward` and never leave the relay.
 //! Rules and what they rest on: docs/steering.md.
@@ -18,7 +19,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use config::Reads;
+use config::{Reads, Zone};
 use kafka::fetch::request::{FetchRequest, Session, TopicRef};
 use kafka::fetch::walk::{PartitionHead, Policy};
 
@@ -53,11 +54,21 @@ pub fn is_follower_trouble(error: i16) -> bool {
     error != 0 && error != 29
 }
 
+/// The zone whose replicas serve this client's reads now.
+pub fn reads_zone(core: &Core) -> &Zone {
+    plan::reads_zone(&core.zone, &core.gateway.fleet.zone, has_gateway(core))
+}
+
+/// Whether a gateway lives in the client's zone. Where none does, whatever the client reads crosses into its zone.
+pub fn has_gateway(core: &Core) -> bool {
+    core.gateway.fleet.has_gateway(&core.zone, &core.door.name)
+}
+
 /// The facts for a plan of this session.
 pub fn facts<'a>(core: &'a Core, view: &'a View, memory: &'a Memory, learned: bool) -> Facts<'a> {
     Facts {
         view,
-        zone: &core.zone,
+        zone: reads_zone(core),
         own: core.own,
         stand_in: core.is_stand_in(),
         follows: core.steering.as_ref().is_some_and(|s| s.follows),
@@ -110,11 +121,13 @@ pub fn note_forward(core: &mut Core, view: &Arc<View>, request: &FetchRequest<'_
 }
 
 fn served_by_own(core: &Core, view: &View, follows: bool) {
-    let in_zone = view.zone_of(core.own) == Some(&core.zone);
+    let home = has_gateway(core);
+    let in_zone = home && view.zone_of(core.own) == Some(&core.zone);
     core.gateway.counters.served(match (in_zone, follows) {
         (true, true) => Served::InZoneFollower,
         (true, false) => Served::InZoneLeader,
         (false, _) if core.gateway.zones.reads == Reads::AsIs => Served::CrossZoneAsIs,
+        (false, _) if !home => Served::CrossZoneNoGateway,
         (false, _) => Served::CrossZoneNoReplica,
     });
 }

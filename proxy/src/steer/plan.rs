@@ -42,7 +42,7 @@ pub struct Leg {
 pub struct Facts<'a> {
     /// The cluster.
     pub view: &'a View,
-    /// The client's zone.
+    /// The zone reads are to come from: [`reads_zone`].
     pub zone: &'a Zone,
     /// The broker at the other end.
     pub own: BrokerId,
@@ -58,12 +58,18 @@ pub struct Facts<'a> {
     pub learned: bool,
 }
 
+/// The zone whose replicas serve a client's reads: its own. Where no gateway lives there, another zone's gateway serves it
+/// and it is that gateway's zone: from a replica in the client's zone bytes would cross to the gateway and back.
+pub fn reads_zone<'a>(client: &'a Zone, gateway: &'a Zone, client_has_gateway: bool) -> &'a Zone {
+    if client_has_gateway { client } else { gateway }
+}
+
 /// Where one partition is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Route {
     /// At the other end of this connection.
     Own,
-    /// By an in-sync replica in the client's zone; the leader is at the other end.
+    /// By an in-sync replica in the zone reads come from; the leader is at the other end.
     Follow(BrokerId),
     /// By another broker.
     Elsewhere(BrokerId),

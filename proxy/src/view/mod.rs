@@ -108,6 +108,7 @@ impl View {
 
     /// Brokers that may take a connection meant for `endpoint` (already tried if it is live), in the order to try them:
     /// live ones, those of `zone` first; then, since our pings may be what fails, the endpoint's own and other suspects.
+    /// Equals stand in another order for each endpoint, so that one broker doesn't take the clients of all dead ones.
     pub fn candidates(&self, endpoint: Option<BrokerId>, zone: &Zone) -> Vec<BrokerId> {
         let rank = |id: BrokerId, b: &BrokerView| match b.state {
             BrokerState::Live if Some(id) == endpoint => None,
@@ -116,9 +117,43 @@ impl View {
             BrokerState::Suspect => Some(3),
             BrokerState::Absent => None,
         };
+        let turn = |id: BrokerId| endpoint.map(|e| spread(e, id));
         let mut ranked: Vec<_> =
-            self.brokers.iter().filter_map(|(id, b)| Some((rank(*id, b)?, *id))).collect();
+            self.brokers.iter().filter_map(|(id, b)| Some((rank(*id, b)?, turn(*id), *id))).collect();
         ranked.sort();
-        ranked.into_iter().map(|(_, id)| id).collect()
+        ranked.into_iter().map(|(_, _, id)| id).collect()
+    }
+}
+
+/// The turn of a broker among those that could stand in for an endpoint's: a mix of the two ids (MurmurHash3's last
+/// steps), the same in every gateway.
+fn spread(endpoint: BrokerId, id: BrokerId) -> u64 {
+    let pair = (u64::from(endpoint.0 as u32) << 32) | u64::from(id.0 as u32);
+    let h = (pair ^ (pair >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let h = (h ^ (h >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    h ^ (h >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::testing::{brokers, zone};
+
+    #[test]
+    fn dead_brokers_clients_are_spread_over_the_living_of_the_zone_first() {
+        // Forty dead in az1, four alive there, and one alive elsewhere.
+        let dead = (100..140).map(|id| (id, "az1", BrokerState::Absent));
+        let living = [1, 2, 3, 4].map(|id| (id, "az1", BrokerState::Live));
+        let list: Vec<_> = dead.chain(living).chain([(9, "az2", BrokerState::Live)]).collect();
+        let view = View::of(brokers(&list), vec![]);
+        let mut taken = BTreeMap::<_, u32>::new();
+        for id in 100..140 {
+            let order = view.candidates(Some(BrokerId(id)), &zone("az1"));
+            assert_eq!((order.len(), order[4]), (5, BrokerId(9)), "the other zone's comes last");
+            assert_eq!(order, view.candidates(Some(BrokerId(id)), &zone("az1")), "the same each time");
+            *taken.entry(order[0]).or_default() += 1;
+        }
+        assert_eq!(taken.len(), 4, "{taken:?}");
+        assert!(taken.values().all(|n| *n <= 16), "{taken:?}");
     }
 }

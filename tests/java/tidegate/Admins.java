@@ -220,7 +220,7 @@ final class Admins {
                 request.get("name").asText(),
                 PatternType.valueOf(Props.text(request, "pattern", "LITERAL")));
         return new AclBinding(pattern, new AccessControlEntry(
-                request.get("principal").asText(), "*",
+                request.get("principal").asText(), Props.text(request, "host", "*"),
                 AclOperation.valueOf(request.get("operation").asText()),
                 AclPermissionType.valueOf(Props.text(request, "permission", "ALLOW"))));
     }

@@ -94,6 +94,7 @@ fn expected(version: i16) -> Cluster {
             name: "orders".to_owned(),
             id: if version >= 10 { topic_id() } else { TopicId::default() },
             error: Code::NONE,
+            rights: None,
             partitions: vec![partition(0, 0, 1, &[1, 1_002], &[]), partition(1, 5, -1, &[], &[1])],
         }],
     }
@@ -157,17 +158,17 @@ fn a_port_that_no_host_has_is_refused() {
 fn every_request_reads_as_meant_and_creates_no_topic() {
     let names = ["a".to_owned(), "b".to_owned()];
     for version in VERSIONS {
-        let read = |topics| {
-            let mut body = Bytes::from(request(topics, version));
+        let read = |topics, rights| {
+            let mut body = Bytes::from(request(topics, version, rights));
             let request = MetadataRequest::decode(&mut body, version).unwrap();
             assert!(body.is_empty() && !request.allow_auto_topic_creation, "version {version}");
-            assert!(!request.include_topic_authorized_operations);
+            assert_eq!(request.include_topic_authorized_operations, rights && version >= 8);
             assert!(!request.include_cluster_authorized_operations);
             request.topics
         };
-        assert_eq!(read(Topics::None), Some(Vec::new()));
-        assert_eq!(read(Topics::All), None);
-        let asked = read(Topics::Names(&names)).unwrap();
+        assert_eq!(read(Topics::None, true), Some(Vec::new()));
+        assert_eq!(read(Topics::All, false), None);
+        let asked = read(Topics::Names(&names), true).unwrap();
         let asked: Vec<_> = asked.iter().map(|t| t.name.as_ref().unwrap().0.to_string()).collect();
         assert_eq!(asked, names);
     }
@@ -177,7 +178,7 @@ fn every_request_reads_as_meant_and_creates_no_topic() {
 fn topics_are_asked_for_by_id() {
     let topic_ids = [topic_id(), topic_id()];
     for version in 12..=13 {
-        let mut body = Bytes::from(request(Topics::Ids(&topic_ids), version));
+        let mut body = Bytes::from(request(Topics::Ids(&topic_ids), version, false));
         let asked = MetadataRequest::decode(&mut body, version).unwrap().topics.unwrap();
         assert_eq!((body.len(), asked.len()), (0, 2));
         for topic in asked {

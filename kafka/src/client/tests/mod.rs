@@ -7,5 +7,6 @@ mod fake;
 mod hostile;
 mod metadata;
 mod pem;
+mod rights;
 mod sasl;
 mod tls;

@@ -10,6 +10,7 @@ mod metadata;
 mod produce;
 mod rack;
 mod share;
+mod share_walk;
 
 use super::{AbsentBroker, Directory};
 use crate::api::{request_header_version, response_header_version};

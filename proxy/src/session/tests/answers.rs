@@ -1,15 +1,15 @@
-use kafka::api::{FETCH, METADATA};
+use kafka::api::{FETCH, METADATA, SHARE_FETCH};
 use kafka::fetch::answer::{Answer, PartitionAnswer, tags_at};
 use kafka::fetch::request::TopicRef;
 use kafka::types::{BrokerId, CorrelationId, Partition};
-use kafka::wire::{put_nullable_string, put_string};
+use kafka::wire::{put_nullable_string, put_string, put_uvarint};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::{Pieces, Slow, answer, core, down, drive, framed, view};
 use crate::app::testing::{self, topic_id};
-use crate::session::core::Core;
+use crate::session::core::{Core, Inbound};
 use crate::session::lane::Lane;
 
 /// A Metadata v1 answer whose brokers stand at these addresses, with `rest` for controller and topics.
@@ -161,4 +161,45 @@ fn a_fetch_answer_that_contradicts_its_schema_ends_the_connection() {
             assert_eq!(fault.reason(), "answer", "v{version}");
         }
     }
+}
+
+/// A ShareFetch v1 answer of one partition with this many bytes of records, and an endpoint at this address.
+fn shared(records: usize, host: &str, port: i32) -> Vec<u8> {
+    let mut body = vec![0; 4 + 2];
+    body.extend_from_slice(&[0, 0, 0, 0x75, 0x30, 2]);
+    body.extend_from_slice(&topic_id("t").0);
+    body.extend_from_slice(&[2, 0, 0, 0, 0]);
+    body.extend_from_slice(&[0; 3 + 3 + 8 + 1]);
+    put_uvarint(&mut body, records as u32 + 1);
+    body.resize(body.len() + records, 0xab);
+    body.extend_from_slice(&[1, 0, 0]);
+    body.extend_from_slice(&[2, 0, 0, 0, 2]);
+    put_string(&mut body, host, true);
+    body.extend_from_slice(&port.to_be_bytes());
+    body.extend_from_slice(&[0, 0, 0]);
+    answer(SHARE_FETCH, 1, 6, &body)
+}
+
+#[test]
+fn share_endpoints_are_rewritten_in_a_short_answer_and_hidden_in_a_long_one_that_streams() {
+    let mut core = expecting(testing::core(view(), 2, 2), 6, SHARE_FETCH, 1);
+    let seen = down(&mut core, &shared(100, "broker-2.internal", 9092), &[]).expect("an answer");
+    assert_eq!(seen, shared(100, "gw.example", 29_102));
+
+    let long = shared(3 << 20, "broker-2.internal", 9092);
+    let mut core = expecting(testing::core(view(), 2, 2), 6, SHARE_FETCH, 1);
+    let (mut lane, mut client) = (Lane::default(), Slow::default());
+    let mut pieces = Pieces([&long[..100], &long[100..20_000]].map(<[u8]>::to_vec).into());
+    drive(&mut lane, &mut pieces, &mut client, |b| core.answer(b)).expect("a front");
+    assert_eq!(client.sent, 20_000, "it streams");
+    let mut pieces = Pieces::of(&long[20_000..], &[]);
+    drive(&mut lane, &mut pieces, &mut client, |b| core.answer(b)).expect("the rest");
+    assert!(core.due.is_empty() && matches!(core.inbound, Inbound::Front));
+    // Behind the records stand what was acquired and two sections of tags, then the endpoints.
+    let tail = long.len() - (1 + 4 + 1 + "broker-2.internal".len() + 4 + 1 + 1 + 1);
+    assert_eq!(client.taken[..tail], long[..tail]);
+    let hidden = &client.taken[tail..];
+    assert_eq!(hidden[..4], [1, 1, 0x7f, hidden.len() as u8 - 4], "no endpoints, and one unknown tag");
+    assert!(hidden[4..].iter().all(|b| *b == 0), "no address is left");
+    assert_eq!(client.taken.len(), long.len());
 }

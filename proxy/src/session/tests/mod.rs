@@ -2,6 +2,7 @@
 
 mod answers;
 mod behalf;
+mod idle;
 mod lane;
 mod passing;
 mod refusals;

@@ -5,7 +5,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{OFFSET_COMMIT, answer, core, down, produce, request, up};
+use super::{OFFSET_COMMIT, Pieces, Slow, answer, core, down, drive, produce, request, up, view};
+use crate::app::testing;
+use crate::session::lane::Lane;
 
 const HEARTBEAT: i16 = 12;
 /// An API that no table knows yet.
@@ -109,4 +111,35 @@ fn a_client_that_never_uses_its_sessions_gets_no_more_of_them() {
         assert_eq!(down(&mut core, &granted, &[]).expect("an answer"), granted);
     }
     assert_eq!(up(&mut core, &opening, &[]).expect("a request"), sessionless);
+}
+
+/// A client of az2, where no gateway lives, at the gateway in az1.
+#[test]
+fn what_a_client_without_a_gateway_in_its_zone_reads_counts_as_crossing_wherever_the_broker_is() {
+    for (own, partition, forwards) in [(1, 0, true), (1, 1, true), (2, 1, false)] {
+        let mut core = testing::core(view(), own, own);
+        (core.zone, core.rule) = (testing::zone("az2"), Some(config::Rule::ClientIdTag));
+        let asked = testing::fetch(11, 1, &[("t", partition)]);
+        let (mut lane, mut broker) = (Lane::default(), Slow::default());
+        drive(&mut lane, &mut Pieces::of(&asked, &[]), &mut broker, |b| core.request(b)).expect("a request");
+        assert_eq!(lane.held.is_none(), forwards, "partition {partition} at broker {own}");
+        let counted: &[_] = if forwards { &[("cross_zone", "no_gateway", 1)] } else { &[] };
+        assert_eq!(core.gateway.counters.served_counts(), counted);
+    }
+}
+
+#[test]
+fn a_client_in_a_zone_where_nothing_is_counts_once_however_often_it_says_so() {
+    let mut core = core();
+    for _ in 0..3 {
+        core.settle_zone(None, Some("az77"));
+        assert_eq!((core.zone.as_str(), core.rule), ("az1", Some(config::Rule::Gateway)));
+    }
+    assert_eq!(core.gateway.rejects.counts(), [("unknown_zone", 1)]);
+    core.settle_zone(None, Some("az2"));
+    assert_eq!(
+        (core.zone.as_str(), core.rule),
+        ("az2", Some(config::Rule::Rack)),
+        "a better one is still heeded"
+    );
 }

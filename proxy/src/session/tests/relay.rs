@@ -45,16 +45,16 @@ pub(super) fn id_of(payload: &[u8]) -> i32 {
     i32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]])
 }
 
-fn commit(id: i32) -> Vec<u8> {
+pub(super) fn commit(id: i32) -> Vec<u8> {
     request(OFFSET_COMMIT, 8, id, &id.to_be_bytes())
 }
 
-fn committed(id: i32) -> Vec<u8> {
+pub(super) fn committed(id: i32) -> Vec<u8> {
     answer(OFFSET_COMMIT, 8, id, &[0; 20])
 }
 
 /// A broker that answers each commit once it has `lag` more in hand, and the rest when the client is done.
-fn broker(mut socket: TcpStream, lag: usize) -> JoinHandle<usize> {
+pub(super) fn broker(mut socket: TcpStream, lag: usize) -> JoinHandle<usize> {
     tokio::spawn(async move {
         let (mut waiting, mut seen) = (std::collections::VecDeque::new(), 0);
         while let Some(payload) = read_frame(&mut socket).await {

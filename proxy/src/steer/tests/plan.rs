@@ -5,7 +5,7 @@ use kafka::types::{BrokerId, Partition};
 
 use crate::app::testing::{brokers, fetch, three, topic, topic_id, zone};
 use crate::steer::memory::Memory;
-use crate::steer::plan::{Facts, Leg, Plan, plan};
+use crate::steer::plan::{Facts, Leg, Plan, plan, reads_zone};
 use crate::view::interest::TopicKey;
 use crate::view::{BrokerState, View};
 
@@ -208,6 +208,28 @@ fn a_zone_without_a_replica_reads_where_it_asks() {
         legs(&[(1, &[0])]),
         "a client followers don't serve"
     );
+}
+
+/// The gateway of az1 serves a client of az2. At broker 2, which leads partition 1, a replica in az2 would cost two
+/// crossings, broker to gateway and gateway to client, and one in az1 costs one.
+#[test]
+fn a_client_whose_zone_has_no_gateway_reads_from_the_gateways_zone_and_from_its_own_once_one_is_back() {
+    let (client, gateway) = (zone("az2"), zone("az1"));
+    let case = |has_gateway| {
+        let zone = match reads_zone(&client, &gateway, has_gateway) {
+            z if *z == client => "az2",
+            _ => "az1",
+        };
+        move |own| Case { zone, ..Case::at(own) }
+    };
+    let away = case(false);
+    assert_eq!(away(2).plan(&[1]), Plan::Hint(vec![to(1)]), "the leader in its own zone");
+    assert_eq!(away(1).plan(&[1]), Plan::Forward, "the follower in the gateway's");
+    assert_eq!(away(1).plan(&[0]), Plan::Forward, "the leader in the gateway's");
+    assert_eq!(away(1).plan(&[2]), legs(&[(3, &[0])]), "where the gateway's zone has no replica, the leader");
+    let home = case(true);
+    assert_eq!(home(2).plan(&[1]), Plan::Forward);
+    assert_eq!(home(1).plan(&[0]), Plan::Hint(vec![to(2)]));
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! Deletes what no manifest names. The manifest changes first, objects go after a grace that is longer than the longest read and the longest
+//! upload; so nothing that is named is ever missing, and what a crash left behind goes too.
+
+use std::collections::HashSet;
+use std::time::{Duration, SystemTime};
+
+use store::register::{Keep, Register};
+use store::{Key, Meta, SharedStore};
+
+use crate::PartitionId;
+use crate::layout::Layout;
+use crate::manifest::{Life, Manifest, decode_spill};
+use crate::verify::VerifyError;
+
+/// Objects listed, and deleted, at a time.
+const PAGE: usize = 1000;
+/// Old manifests that stay, for people.
+const VERSIONS_KEPT: u64 = 10;
+
+/// What cleaning found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Objects that no manifest names, older than the grace.
+    pub orphans: Vec<Key>,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Uploads that were begun and never completed.
+    pub uploads: usize,
+    /// Old versions of the manifest.
+    pub versions: usize,
+}
+
+/// Cleans one partition. `dry`: only says what it would delete.
+///
+/// # Errors
+/// The store. What was not deleted is by the next run.
+pub async fn partition(
+    store: &SharedStore,
+    layout: &Layout,
+    m: &Manifest,
+    grace: Duration,
+    dry: bool,
+) -> Result<Cleaned, VerifyError> {
+    let named = named(store, layout, m).await?;
+    let now = SystemTime::now();
+    let mut cleaned = Cleaned::default();
+    for prefix in [layout.segments(m.partition), format!("{}/spill/", layout.partition(m.partition))] {
+        sweep(store, &prefix, &named, (now, grace, dry), &mut cleaned).await?;
+    }
+    if !dry {
+        cleaned.uploads = store.abort_uploads(&layout.segments(m.partition), grace).await?;
+        let register = Register::new(store.clone(), layout.manifests(m.partition));
+        cleaned.versions = register.collect(Keep { versions: VERSIONS_KEPT, grace }, now).await?;
+    }
+    Ok(cleaned)
+}
+
+async fn sweep(
+    store: &SharedStore,
+    prefix: &str,
+    named: &HashSet<Key>,
+    (now, grace, dry): (SystemTime, Duration, bool),
+    cleaned: &mut Cleaned,
+) -> Result<(), store::Error> {
+    let mut after = None;
+    loop {
+        let page = store.list(prefix, after.as_ref(), PAGE).await?;
+        let orphans: Vec<_> = page.iter().filter(|meta| is_orphan(meta, named, now, grace)).collect();
+        cleaned.bytes += orphans.iter().map(|meta| meta.size).sum::<u64>();
+        let keys: Vec<_> = orphans.iter().map(|meta| meta.key.clone()).collect();
+        if !dry && !keys.is_empty() {
+            store.delete(&keys).await?;
+        }
+        cleaned.orphans.extend(keys);
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// An object that is not named, and so old that nobody can be about to name it, or still be reading it.
+fn is_orphan(meta: &Meta, named: &HashSet<Key>, now: SystemTime, grace: Duration) -> bool {
+    let old = now.duration_since(meta.written).is_ok_and(|age| age >= grace);
+    old && !named.contains(&meta.key)
+}
+
+/// Every object that a manifest names.
+///
+/// # Errors
+/// The store, or a damaged spill: then nothing may be deleted.
+pub async fn named(store: &SharedStore, layout: &Layout, m: &Manifest) -> Result<HashSet<Key>, VerifyError> {
+    let mut out = HashSet::new();
+    if m.life == Life::Purging {
+        return Ok(out);
+    }
+    let mut entries = m.entries.clone();
+    for spill in &m.spills {
+        let key = layout.spill(m.partition, spill.base, spill.nonce);
+        let body = store.get(&key).await?;
+        entries.extend(decode_spill(&body, spill).map_err(|_| VerifyError::Mismatch)?);
+        out.insert(key);
+    }
+    let p: PartitionId = m.partition;
+    for e in entries.iter().filter(|e| e.end() > m.start) {
+        out.extend([layout.log(p, e), layout.aux(p, e)]);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kafka::types::Offset;
+    use store::memory::Memory;
+    use store::{Mode, Store};
+
+    use super::*;
+    use crate::offload::plan::Rules;
+    use crate::offload::{Offloader, Step, Tools};
+    use crate::testing::{FakeLog, batch, named as partition_of_tests};
+
+    async fn stage() -> (Arc<Memory>, Layout, Offloader) {
+        let (store, log) = (Arc::new(Memory::default()), Arc::new(FakeLog::default()));
+        log.with(|l| l.batches = (0..30).map(|i| batch(i * 10, 10, 1)).collect());
+        let layout = Layout::new("c").unwrap();
+        let tools = Tools { store: store.clone(), layout: layout.clone(), source: log };
+        let rules = Rules { segment_bytes: 1000, segment_age: Duration::ZERO, trim: None };
+        let mut offloader = Offloader::take_over(tools, partition_of_tests(), rules, "me").await.unwrap();
+        while offloader.step().await.unwrap() != Step::Idle {}
+        (store, layout, offloader)
+    }
+
+    #[tokio::test]
+    async fn what_is_named_stays_and_what_retention_or_a_crash_left_goes_after_the_grace() {
+        let (store, layout, mut offloader) = stage().await;
+        let shared: SharedStore = store.clone();
+        let orphan = Key::new(&format!("{}x/0.log", layout.segments(partition_of_tests().id))).unwrap();
+        store.put(&orphan, "half".into(), Mode::Create).await.unwrap();
+        let dropped = layout.log(partition_of_tests().id, &offloader.manifest().entries[0]);
+        offloader.raise_start(offloader.manifest().entries[0].end()).await.unwrap();
+        let m = offloader.manifest().clone();
+
+        let young = partition(&shared, &layout, &m, Duration::from_secs(60), false).await.unwrap();
+        assert_eq!(young.orphans, vec![], "a reader may still be at it");
+        let dry = partition(&shared, &layout, &m, Duration::ZERO, true).await.unwrap();
+        assert_eq!(dry.orphans.len(), 3, "log, aux, half an upload: {:?}", dry.orphans);
+        assert!(store.head(&dropped).await.is_ok(), "a dry run deletes nothing");
+        partition(&shared, &layout, &m, Duration::ZERO, false).await.unwrap();
+        assert!(store.head(&dropped).await.is_err() && store.head(&orphan).await.is_err());
+        for key in named(&shared, &layout, &m).await.unwrap() {
+            assert!(store.head(&key).await.is_ok(), "{key}");
+        }
+        assert!(m.end() > Offset(0));
+    }
+}

@@ -1,0 +1,206 @@
+//! The partitions that this gateway offloads: one task each, a few at work at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use kafka::types::Offset;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::PartitionId;
+use crate::clean;
+use crate::offload::plan::{Hot, Rules};
+use crate::offload::{Lag, OffloadError, Offloader, Step, Tools};
+use crate::source::Named;
+use crate::tier::Tier;
+
+/// Partitions at work at a time: each holds at most two parts of 16 MiB.
+const AT_WORK: usize = 4;
+/// How often a partition with nothing to do is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pause after trouble, doubled up to the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How often retention is looked at.
+const RETAIN_EVERY: Duration = Duration::from_secs(30);
+/// How often the bucket is swept.
+const CLEAN_EVERY: Duration = Duration::from_secs(3600);
+/// How old an object that nobody names must be: longer than the longest upload and the longest read.
+pub const GRACE: Duration = Duration::from_secs(24 * 3600);
+
+/// A partition to offload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Which.
+    pub name: Named,
+    /// By which rules.
+    pub rules: Rules,
+    /// How much of the whole history is kept; nothing said: all.
+    pub retain: Hot,
+}
+
+/// How a partition stands.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// How far behind it is.
+    pub lag: Lag,
+    /// What went wrong last, until a step succeeds.
+    pub trouble: Option<String>,
+    /// Ranges that brokers dropped too soon.
+    pub gaps: u64,
+    /// Times that the leader's log took another turn.
+    pub divergences: u64,
+}
+
+/// What this gateway does for the tier.
+#[derive(Debug)]
+pub struct Duty {
+    tools: Tools,
+    tier: Arc<Tier>,
+    owner: String,
+    at_work: Semaphore,
+    /// How its partitions stand.
+    pub standing: DashMap<PartitionId, (Named, Standing)>,
+}
+
+impl Duty {
+    /// Duties of the gateway `owner`.
+    pub fn new(tools: Tools, tier: Arc<Tier>, owner: &str) -> Self {
+        let at_work = Semaphore::new(AT_WORK);
+        Self { tools, tier, owner: owner.to_owned(), at_work, standing: DashMap::new() }
+    }
+
+    /// Whether this gateway offloads the partition at present.
+    pub fn has(&self, p: PartitionId) -> bool {
+        self.standing.contains_key(&p)
+    }
+
+    /// Runs what `assigned` says, until `stop`.
+    pub async fn run(
+        self: Arc<Self>,
+        mut assigned: watch::Receiver<Arc<Vec<Assignment>>>,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) {
+        let mut running = HashMap::<PartitionId, (Assignment, CancellationToken)>::new();
+        loop {
+            let wanted = assigned.borrow_and_update().clone();
+            running.retain(|id, (assignment, stop)| {
+                let stays = wanted.iter().any(|a| a.name.id == *id && a == assignment);
+                if !stays {
+                    stop.cancel();
+                    self.standing.remove(id);
+                }
+                stays
+            });
+            for assignment in
+                wanted.iter().filter(|a| !running.contains_key(&a.name.id)).cloned().collect::<Vec<_>>()
+            {
+                let stop = stop.child_token();
+                running.insert(assignment.name.id, (assignment.clone(), stop.clone()));
+                self.standing.insert(assignment.name.id, (assignment.name.clone(), Standing::default()));
+                let duty = self.clone();
+                tasks.spawn(async move {
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => {}
+                        () = duty.offload(&assignment) => {}
+                    }
+                });
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                changed = assigned.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Offloads one partition, for ever.
+    async fn offload(&self, assignment: &Assignment) {
+        let mut pause = PAUSE.0;
+        loop {
+            let trouble = match self.own(assignment, &mut pause).await {
+                Ok(never) => match never {},
+                Err(e) => e,
+            };
+            tracing::warn!(topic = %assignment.name.topic, partition = %assignment.name.id.partition, "tiering: {trouble}");
+            self.note(assignment, |s| s.trouble = Some(trouble.to_string()));
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    /// Owns the partition until something goes wrong.
+    async fn own(
+        &self,
+        assignment: &Assignment,
+        pause: &mut Duration,
+    ) -> Result<std::convert::Infallible, OffloadError> {
+        let taken =
+            Offloader::take_over(self.tools.clone(), assignment.name.clone(), assignment.rules, &self.owner);
+        let mut offloader = taken.await?;
+        self.publish(&offloader);
+        let (mut retained, mut cleaned) = (None::<Instant>, Instant::now());
+        loop {
+            let step = {
+                let _at_work = self.at_work.acquire().await;
+                offloader.step().await?
+            };
+            *pause = PAUSE.0;
+            self.publish(&offloader);
+            self.note_step(assignment, step, offloader.lag);
+            if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) {
+                retained = Some(Instant::now());
+                if let Some(start) = offloader.retain(assignment.retain).await? {
+                    tracing::info!(topic = %assignment.name.topic, partition = %assignment.name.id.partition, start = start.0, "tiering: retention moved the log's start");
+                    self.publish(&offloader);
+                }
+            }
+            if cleaned.elapsed() >= CLEAN_EVERY {
+                cleaned = Instant::now();
+                clean::partition(&self.tools.store, &self.tools.layout, offloader.manifest(), GRACE, false)
+                    .await?;
+            }
+            if step == Step::Idle {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    fn publish(&self, offloader: &Offloader) {
+        self.tier.publish(offloader.seq(), Arc::new(offloader.manifest().clone()));
+    }
+
+    fn note(&self, assignment: &Assignment, f: impl FnOnce(&mut Standing)) {
+        if let Some(mut standing) = self.standing.get_mut(&assignment.name.id) {
+            f(&mut standing.1);
+        }
+    }
+
+    fn note_step(&self, assignment: &Assignment, step: Step, lag: Lag) {
+        let (topic, partition) = (&assignment.name.topic, assignment.name.id.partition);
+        match step {
+            Step::Idle => {}
+            Step::Uploaded { bytes } => {
+                tracing::debug!(%topic, %partition, bytes, "tiering: a segment was uploaded")
+            }
+            Step::Trimmed(Offset(to)) => {
+                tracing::info!(%topic, %partition, to, "tiering: brokers were told to drop what the tier holds")
+            }
+            Step::Gap { from, to } => {
+                tracing::error!(%topic, %partition, from = from.0, to = to.0, "tiering: brokers dropped records before they were uploaded; raise the topic's retention")
+            }
+            Step::Diverged(Offset(end)) => {
+                tracing::error!(%topic, %partition, end, "tiering: the leader's log took another turn (unclean election?); the tier follows")
+            }
+        }
+        self.note(assignment, |s| {
+            (s.lag, s.trouble) = (lag, None);
+            s.gaps += u64::from(matches!(step, Step::Gap { .. }));
+            s.divergences += u64::from(matches!(step, Step::Diverged(_)));
+        });
+    }
+}

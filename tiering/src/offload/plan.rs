@@ -1,0 +1,138 @@
+//! When a segment is cut, how far brokers are trimmed, and what retention drops. Pure.
+
+use std::time::Duration;
+
+use kafka::batch::Batches;
+use kafka::types::Offset;
+
+use crate::manifest::{Entry, Manifest};
+use crate::offload::Lag;
+
+/// How much is kept: whatever is older than `time`, or beyond `bytes`, may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hot {
+    /// Age of the newest record kept no longer.
+    pub time: Option<Duration>,
+    /// Bytes.
+    pub bytes: Option<u64>,
+}
+
+/// A topic's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// A segment has at most so many bytes (but always a batch).
+    pub segment_bytes: u32,
+    /// And is cut sooner if its first record is older than this.
+    pub segment_age: Duration,
+    /// What stays on the brokers; `None`: they keep all (copy only).
+    pub trim: Option<Hot>,
+}
+
+/// Whether there is a segment to upload.
+pub fn is_due(rules: &Rules, lag: Lag) -> bool {
+    lag.offsets > 0
+        && (lag.bytes >= u64::from(rules.segment_bytes) || lag.seconds >= rules.segment_age.as_secs())
+}
+
+/// How many offsets the whole batches in `records` cover; 0 if there is none.
+pub fn offsets_in(records: &[u8]) -> u64 {
+    let mut batches = Batches::new(records).map_while(Result::ok);
+    let Some(first) = batches.next() else { return 0 };
+    let end = batches.last().map_or(first.end_offset(), |b| b.end_offset());
+    (end.0 - first.base_offset().0) as u64
+}
+
+/// Up to where brokers may drop their copy now, if it is further than they were told before. `behind`: bytes after the tier's end.
+pub fn trim_to(m: &Manifest, hot: Hot, behind: u64, now: i64) -> Option<Offset> {
+    let to = first_kept(&m.entries, hot, behind, now)?;
+    (to > m.trimmed && to > m.start).then_some(to)
+}
+
+/// Where the visible log shall begin, if later than it does.
+pub fn retain_from(m: &Manifest, keep: Hot, behind: u64, now: i64) -> Option<Offset> {
+    // What brokers still hold is theirs to keep: only what they were told to drop goes.
+    let to = first_kept(&m.entries, keep, behind, now)?.min(m.trimmed);
+    (to > m.start).then_some(to)
+}
+
+/// The end of the newest entry that may go. An entry goes only if all before it go.
+fn first_kept(entries: &[Entry], keep: Hot, behind: u64, now: i64) -> Option<Offset> {
+    let mut after: u64 = behind + entries.iter().map(|e| u64::from(e.size)).sum::<u64>();
+    let mut to = None;
+    for e in entries {
+        after -= u64::from(e.size);
+        let old = keep.time.is_some_and(|time| now - e.max_timestamp >= time.as_millis() as i64);
+        let beyond = keep.bytes.is_some_and(|bytes| after >= bytes);
+        if !(old || beyond) {
+            break;
+        }
+        to = Some(e.end());
+    }
+    to
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka::types::{Partition, TopicId};
+
+    use super::*;
+    use crate::PartitionId;
+    use crate::lineage::Lineage;
+
+    fn manifest() -> Manifest {
+        let id = PartitionId { topic: TopicId([1; 16]), partition: Partition(0) };
+        let mut m = Manifest::new("t", id, Offset(0));
+        for n in 0..4 {
+            let entry = Entry { base: Offset(n * 10), len: 10, size: 100, max_timestamp: n * 1000, nonce: 1 };
+            m.append(entry, &Lineage::default()).unwrap();
+        }
+        m
+    }
+
+    fn hot(seconds: Option<u64>, bytes: Option<u64>) -> Hot {
+        Hot { time: seconds.map(Duration::from_secs), bytes }
+    }
+
+    #[test]
+    fn brokers_keep_what_is_young_and_what_fits() {
+        let m = manifest();
+        assert_eq!(trim_to(&m, hot(Some(2), None), 0, 3000), Some(Offset(20)), "two are 2 s old or older");
+        assert_eq!(trim_to(&m, hot(Some(10), None), 0, 3000), None);
+        assert_eq!(
+            trim_to(&m, hot(None, Some(200)), 0, 0),
+            Some(Offset(20)),
+            "200 bytes lie after the second"
+        );
+        assert_eq!(
+            trim_to(&m, hot(None, Some(200)), 100, 0),
+            Some(Offset(30)),
+            "what is not uploaded yet counts"
+        );
+        assert_eq!(trim_to(&m, hot(None, None), 0, i64::MAX), None, "nothing is said: nothing goes");
+    }
+
+    #[test]
+    fn an_old_segment_behind_a_young_one_stays() {
+        let mut m = manifest();
+        m.entries[1].max_timestamp = 3000;
+        assert_eq!(trim_to(&m, hot(Some(1), None), 0, 3000), Some(Offset(10)));
+    }
+
+    #[test]
+    fn brokers_are_never_told_twice_and_retention_never_passes_what_they_hold() {
+        let mut m = manifest();
+        m.trimmed = Offset(20);
+        assert_eq!(trim_to(&m, hot(None, Some(200)), 0, 0), None);
+        assert_eq!(retain_from(&m, hot(None, Some(0)), 0, 0), Some(Offset(20)));
+        m.start = Offset(20);
+        assert_eq!(retain_from(&m, hot(None, Some(0)), 0, 0), None);
+    }
+
+    #[test]
+    fn a_segment_is_due_when_it_is_full_or_old_and_never_when_there_is_nothing() {
+        let rules = Rules { segment_bytes: 1000, segment_age: Duration::from_secs(60), trim: None };
+        let lag = |offsets, bytes, seconds| Lag { offsets, bytes, seconds };
+        assert!(is_due(&rules, lag(1, 1000, 0)) && is_due(&rules, lag(1, 1, 60)));
+        assert!(!is_due(&rules, lag(1, 999, 59)) && !is_due(&rules, lag(0, 0, 1000)));
+    }
+}

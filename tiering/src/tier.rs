@@ -1,0 +1,173 @@
+//! What a gateway knows of the tier: the newest manifest of each partition, and the reader.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use kafka::types::{Offset, Partition, TopicId};
+use store::register::{Register, Seq};
+use store::{Key, SharedStore};
+
+use crate::PartitionId;
+use crate::layout::{Layout, Marker, read_marker};
+use crate::manifest::{Life, Manifest};
+use crate::read::{ReadError, Reader};
+use crate::source::{Named, Source, SourceError};
+
+/// How long a partition's ends are believed.
+const ENDS_LAST: Duration = Duration::from_millis(500);
+
+/// The offsets of a partition that the tier can serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The first offset of the whole log that clients may read.
+    pub start: Offset,
+    /// The end of what the tier holds.
+    pub end: Offset,
+    /// Below this, brokers may have dropped their copy.
+    pub trimmed: Offset,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    seq: Seq,
+    manifest: Arc<Manifest>,
+}
+
+/// The high watermark and the last stable offset, and when the leader said so.
+type Ends = Arc<tokio::sync::Mutex<Option<(Instant, Offset, Offset)>>>;
+
+/// The tier.
+#[derive(Debug)]
+pub struct Tier {
+    /// The store.
+    pub store: SharedStore,
+    /// Where things lie in it.
+    pub layout: Layout,
+    /// Reads.
+    pub reader: Reader,
+    source: Arc<dyn Source>,
+    held: DashMap<PartitionId, Held>,
+    ends: DashMap<PartitionId, Ends>,
+}
+
+impl Tier {
+    /// A tier in `store`, of which nothing is known yet. `cache`: bytes in memory.
+    pub fn new(store: SharedStore, layout: Layout, source: Arc<dyn Source>, cache: u64) -> Self {
+        let reader = Reader::new(store.clone(), layout.clone(), cache);
+        Self { store, layout, reader, source, held: DashMap::new(), ends: DashMap::new() }
+    }
+
+    /// What the tier can serve of a partition, as far as this gateway knows.
+    pub fn extent(&self, p: PartitionId) -> Option<Extent> {
+        let held = self.held.get(&p)?;
+        let m = &held.manifest;
+        let serves = m.life == Life::Live && m.segments() > 0;
+        serves.then(|| Extent { start: m.start, end: m.end(), trimmed: m.trimmed })
+    }
+
+    /// A partition's newest manifest, as far as this gateway knows.
+    pub fn manifest(&self, p: PartitionId) -> Option<Arc<Manifest>> {
+        self.held.get(&p).map(|held| held.manifest.clone())
+    }
+
+    /// Every manifest this gateway knows.
+    pub fn manifests(&self) -> Vec<Arc<Manifest>> {
+        self.held.iter().map(|held| held.manifest.clone()).collect()
+    }
+
+    /// Notes a newer manifest. An older one is ignored.
+    pub fn publish(&self, seq: Seq, manifest: Arc<Manifest>) {
+        let mut held =
+            self.held.entry(manifest.partition).or_insert_with(|| Held { seq, manifest: manifest.clone() });
+        if held.seq < seq {
+            *held = Held { seq, manifest };
+        }
+    }
+
+    /// Looks for a newer manifest in the store, and returns the newest.
+    ///
+    /// # Errors
+    /// The store; or what is there is no manifest.
+    pub async fn refresh(&self, p: PartitionId) -> Result<Option<Arc<Manifest>>, ReadError> {
+        let known = self.held.get(&p).map(|held| held.seq);
+        let register = Register::new(self.store.clone(), self.layout.manifests(p));
+        if let Some(version) = register.read_newest(known).await?
+            && !version.body.is_empty()
+        {
+            let manifest = Manifest::decode(&version.body).map_err(|e| ReadError::Damaged(e.to_string()))?;
+            self.publish(version.seq, Arc::new(manifest));
+        }
+        Ok(self.manifest(p))
+    }
+
+    /// The leader's high watermark and last stable offset, at most half a second old.
+    ///
+    /// # Errors
+    /// Nobody could be asked.
+    pub async fn ends(&self, p: &Named) -> Result<(Offset, Offset), SourceError> {
+        let ends = self.ends.entry(p.id).or_default().clone();
+        let mut ends = ends.lock().await;
+        if let Some((at, high_watermark, stable)) = *ends
+            && at.elapsed() < ENDS_LAST
+        {
+            return Ok((high_watermark, stable));
+        }
+        let (high_watermark, stable) = self.source.ends(p).await?;
+        *ends = Some((Instant::now(), high_watermark, stable));
+        Ok((high_watermark, stable))
+    }
+
+    /// Every topic that has something in the bucket.
+    ///
+    /// # Errors
+    /// The store.
+    pub async fn topics(&self) -> Result<Vec<(TopicId, Marker)>, store::Error> {
+        topics(&self.store, &self.layout).await
+    }
+}
+
+/// Every topic that has something in the bucket.
+///
+/// # Errors
+/// The store.
+pub async fn topics(store: &SharedStore, layout: &Layout) -> Result<Vec<(TopicId, Marker)>, store::Error> {
+    const PAGE: usize = 1000;
+    let (mut out, mut after): (Vec<_>, Option<Key>) = (Vec::new(), None);
+    loop {
+        let page = store.list(&layout.topics(), after.as_ref(), PAGE).await?;
+        for meta in &page {
+            let body: Bytes = store.get(&meta.key).await?;
+            out.extend(read_marker(&meta.key, &body));
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
+            _ => return Ok(out),
+        }
+    }
+}
+
+/// The partitions of a topic that have something in the bucket: one small listing each.
+///
+/// # Errors
+/// The store.
+pub async fn partitions(
+    store: &SharedStore,
+    layout: &Layout,
+    topic: TopicId,
+) -> Result<BTreeSet<Partition>, store::Error> {
+    let prefix = layout.topic_prefix(PartitionId { topic, partition: Partition(0) });
+    let (mut out, mut after) = (BTreeSet::new(), None);
+    loop {
+        let next = store.list(&prefix, after.as_ref(), 1).await?;
+        let found = next.first().and_then(|meta| meta.key.as_str().strip_prefix(&prefix));
+        let Some(digits) = found.and_then(|rest| rest.split('/').next()) else { return Ok(out) };
+        if let Ok(partition) = digits.parse() {
+            out.insert(Partition(partition));
+        }
+        // `~` sorts behind everything that a partition has.
+        after = Key::new(&format!("{prefix}{digits}/~"));
+    }
+}
