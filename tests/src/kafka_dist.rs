@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::maven::{self, Coordinates};
 use crate::{cache, files};
 
 /// The Kafka releases the tests run against.
@@ -39,14 +40,14 @@ impl Version {
 
     /// What a broker and its tools need, beside what Maven adds, and a logging backend: without one a
     /// broker that fails to start says nothing.
-    fn dependencies(self) -> Vec<(&'static str, &'static str, &'static str)> {
+    fn dependencies(self) -> Vec<Coordinates> {
         let kafka = "org.apache.kafka";
         let mut all = vec![(kafka, "kafka_2.13", self.number())];
         if matches!(self, Self::Newest | Self::V3) {
             all.push((kafka, "kafka-tools", self.number()));
         }
         all.push(match self {
-            Self::Newest | Self::NewestBroker => ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),
+            Self::Newest | Self::NewestBroker => maven::LOGGING,
             Self::V3 | Self::V2 => ("org.slf4j", "slf4j-reload4j", "1.7.36"),
         });
         all
@@ -112,17 +113,9 @@ impl Dist {
 }
 
 fn fill(version: Version, dir: &Path) -> Result<()> {
-    fs::write(dir.join("pom.xml"), pom(version))?;
     fs::write(dir.join("log4j.properties"), LOG4J1)?;
     fs::write(dir.join("log4j2.properties"), LOG4J2)?;
-    let lib = dir.join("lib");
-    let out = Command::new("mvn")
-        .current_dir(dir)
-        .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-        .arg(format!("-DoutputDirectory={}", lib.display()))
-        .output()
-        .context("run mvn: Maven is needed (Debian: apt-get install maven)")?;
-    ensure!(out.status.success(), "mvn: {}", String::from_utf8_lossy(&out.stdout));
+    maven::fetch(dir, &version.dependencies())?;
     if version.needs_zookeeper() { Ok(()) } else { format(&Dist { version, dir: dir.to_owned() }) }
 }
 
@@ -145,20 +138,6 @@ fn format(dist: &Dist) -> Result<()> {
         .context("run java: a JDK 17 is needed (Debian: apt-get install openjdk-17-jdk-headless)")?;
     ensure!(out.status.success(), "format: {}", String::from_utf8_lossy(&out.stdout));
     fs::remove_file(logs.join("meta.properties")).context("format wrote no meta.properties")
-}
-
-fn pom(version: Version) -> String {
-    let mut text = String::from(
-        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
-         <groupId>tidegate</groupId><artifactId>kafka-dist</artifactId><version>1</version><dependencies>",
-    );
-    for (group, artifact, version) in version.dependencies() {
-        text += &format!(
-            "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-             <version>{version}</version></dependency>"
-        );
-    }
-    text + "</dependencies></project>"
 }
 
 const LOG4J1: &str = "\

@@ -14,6 +14,7 @@
 //!
 //! Nothing survives the test process, however it ends: see [`process`].
 
+pub mod apps;
 pub mod cache;
 pub mod certs;
 pub mod clients;
@@ -22,7 +23,9 @@ pub mod files;
 pub mod gateway;
 pub mod http;
 pub mod java;
+pub mod javac;
 pub mod kafka_dist;
+pub mod maven;
 pub mod netns;
 pub mod ports;
 pub mod process;
