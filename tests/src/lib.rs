@@ -24,6 +24,7 @@ pub mod gateway;
 pub mod http;
 pub mod java;
 pub mod javac;
+pub mod jwt;
 pub mod kafka_dist;
 pub mod maven;
 pub mod netns;
