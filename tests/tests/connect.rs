@@ -66,8 +66,7 @@ fn a_distributed_worker_carries_a_file_over_gateways_that_die_and_its_own_restar
     let gateway = fleet.sites()[0].address();
     let mut worker = Worker::start(&gateway, cluster.dir(), ports.one().unwrap(), 3).unwrap();
     let package = "org.apache.kafka.connect.file.FileStream";
-    let source =
-        json!({"connector.class": format!("{package}SourceConnector"), "file": files.source, "topic": "lines"});
+    let source = json!({"connector.class": format!("{package}SourceConnector"), "file": files.source, "topic": "lines"});
     let sink =
         json!({"connector.class": format!("{package}SinkConnector"), "file": files.sink, "topics": "lines"});
     worker.put_connector("source", &source, PATIENCE).unwrap();

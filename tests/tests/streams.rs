@@ -80,7 +80,11 @@ impl Counted {
             })
             .unwrap();
         }
-        while { let before = self.total; self.take(Duration::ZERO); self.total > before } {}
+        while {
+            let before = self.total;
+            self.take(Duration::ZERO);
+            self.total > before
+        } {}
     }
 }
 

@@ -52,7 +52,8 @@ impl Worker {
             let answer = http::get(&self.rest, &format!("/connectors/{name}/status"))?;
             let status: Value = serde_json::from_str(&answer.body)?;
             let is_running = |part: &Value| part["state"] == "RUNNING";
-            let running = status["tasks"].as_array().map_or(0, |all| all.iter().filter(|t| is_running(t)).count());
+            let running =
+                status["tasks"].as_array().map_or(0, |all| all.iter().filter(|t| is_running(t)).count());
             ensure!(is_running(&status["connector"]) && running == tasks, "{}", answer.body);
             Ok(true)
         };
@@ -101,7 +102,8 @@ fn properties(bootstrap: &str, port: u16, brokers: usize) -> String {
          plugin.discovery=service_load\n"
     );
     for topic in ["config", "offset", "status"] {
-        text += &format!("{topic}.storage.topic=connect-{topic}\n{topic}.storage.replication.factor={brokers}\n");
+        text +=
+            &format!("{topic}.storage.topic=connect-{topic}\n{topic}.storage.replication.factor={brokers}\n");
     }
     text
 }

@@ -80,7 +80,11 @@ impl Counting {
         drop(self.input.take());
         let status = self.process.wait_exit(limit).with_context(|| self.process.log_tail(30))?;
         let state = lock(&self.said).state.clone();
-        ensure!(status.success() && state == "NOT_RUNNING", "{status}, {state}\n{}", self.process.log_tail(30));
+        ensure!(
+            status.success() && state == "NOT_RUNNING",
+            "{status}, {state}\n{}",
+            self.process.log_tail(30)
+        );
         Ok(())
     }
 
