@@ -174,7 +174,7 @@ static TABLE: [Api; 95] = [
     Api::forward(18, "ApiVersions", 3).rewrite(Answer::ApiVersions, 5).intercept(),
     Api::forward(19, "CreateTopics", 5),
     Api::forward(20, "DeleteTopics", 4),
-    Api::forward(21, "DeleteRecords", 2),
+    Api::forward(21, "DeleteRecords", 2).intercept(),
     Api::forward(22, "InitProducerId", 2),
     Api::forward(23, "OffsetForLeaderEpoch", 4).intercept(),
     Api::forward(24, "AddPartitionsToTxn", 3),

@@ -47,6 +47,8 @@ impl Code {
     pub const INVALID_REQUEST: Self = Self(42);
     /// The cluster has no authorizer.
     pub const SECURITY_DISABLED: Self = Self(54);
+    /// The broker's disk failed it; clients ask again.
+    pub const KAFKA_STORAGE_ERROR: Self = Self(56);
     /// Authentication failed.
     pub const SASL_AUTHENTICATION_FAILED: Self = Self(58);
     /// The broker does not know the fetch session.

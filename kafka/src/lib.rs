@@ -11,5 +11,6 @@ pub mod fetch;
 pub mod header;
 pub mod offsets;
 pub mod patch;
+pub mod trim;
 pub mod types;
 pub mod wire;

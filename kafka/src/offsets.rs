@@ -6,7 +6,7 @@
 //! their responses.
 
 use crate::api::{LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH};
-use crate::types::Partition;
+use crate::types::{LeaderEpoch, Offset, Partition};
 use crate::wire::{Reader, Result, put_array_len, put_string};
 
 /// Sizes of the fixed parts of one API version, in bytes.
@@ -60,6 +60,47 @@ pub struct Item<'a> {
     /// Its index.
     pub partition: Partition,
     bytes: &'a [u8],
+    at: usize,
+}
+
+impl Item<'_> {
+    /// Where its bytes stand in the payload.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+}
+
+/// What is asked of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// ListOffsets: a timestamp, ms, or a sentinel below zero.
+    Time(i64),
+    /// OffsetForLeaderEpoch: an epoch.
+    Epoch(LeaderEpoch),
+}
+
+/// A partition's answer to ListOffsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListAnswer {
+    /// Error code, 0 for none.
+    pub error: i16,
+    /// The record's timestamp, ms; -1 for none.
+    pub timestamp: i64,
+    /// Its offset; -1 for none.
+    pub offset: Offset,
+    /// Its leader epoch; -1 for none, and before v4.
+    pub epoch: LeaderEpoch,
+}
+
+/// A partition's answer to OffsetForLeaderEpoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochAnswer {
+    /// Error code, 0 for none.
+    pub error: i16,
+    /// The largest epoch not above the one asked about.
+    pub epoch: LeaderEpoch,
+    /// Where it ends.
+    pub end: Offset,
 }
 
 /// A request taken apart.
@@ -134,6 +175,54 @@ impl<'a> Request<'a> {
         out
     }
 
+    /// What is asked of one of its partitions.
+    pub fn question(&self, item: &Item<'_>) -> Question {
+        match self.key {
+            LIST_OFFSETS => Question::Time(i64::from_be_bytes(last(item.bytes))),
+            _ => Question::Epoch(LeaderEpoch(i32::from_be_bytes(last(item.bytes)))),
+        }
+    }
+
+    /// The partition's answer that stands at `at` (see [`Item::at`]) in an answer's payload to ListOffsets.
+    pub fn list_answer(&self, payload: &[u8], at: usize) -> ListAnswer {
+        let b = &payload[at..at + self.shape.answer_partition];
+        ListAnswer {
+            error: i16::from_be_bytes(field(b, 4)),
+            timestamp: i64::from_be_bytes(field(b, 6)),
+            offset: Offset(i64::from_be_bytes(field(b, 14))),
+            epoch: LeaderEpoch(if b.len() >= 26 { i32::from_be_bytes(field(b, 22)) } else { -1 }),
+        }
+    }
+
+    /// Puts another in its place.
+    pub fn put_list_answer(&self, payload: &mut [u8], at: usize, answer: ListAnswer) {
+        let b = &mut payload[at..at + self.shape.answer_partition];
+        b[4..6].copy_from_slice(&answer.error.to_be_bytes());
+        b[6..14].copy_from_slice(&answer.timestamp.to_be_bytes());
+        b[14..22].copy_from_slice(&answer.offset.0.to_be_bytes());
+        if b.len() >= 26 {
+            b[22..26].copy_from_slice(&answer.epoch.0.to_be_bytes());
+        }
+    }
+
+    /// The partition's answer that stands at `at` (see [`Item::at`]) in an answer's payload to OffsetForLeaderEpoch.
+    pub fn epoch_answer(&self, payload: &[u8], at: usize) -> EpochAnswer {
+        let b = &payload[at..at + self.shape.answer_partition];
+        EpochAnswer {
+            error: i16::from_be_bytes(field(b, 0)),
+            epoch: LeaderEpoch(i32::from_be_bytes(field(b, 6))),
+            end: Offset(i64::from_be_bytes(field(b, 10))),
+        }
+    }
+
+    /// Puts another in its place.
+    pub fn put_epoch_answer(&self, payload: &mut [u8], at: usize, answer: EpochAnswer) {
+        let b = &mut payload[at..at + self.shape.answer_partition];
+        b[0..2].copy_from_slice(&answer.error.to_be_bytes());
+        b[6..10].copy_from_slice(&answer.epoch.0.to_be_bytes());
+        b[10..18].copy_from_slice(&answer.end.0.to_be_bytes());
+    }
+
     /// The API key.
     pub fn key(&self) -> i16 {
         self.key
@@ -145,15 +234,28 @@ impl<'a> Request<'a> {
     }
 }
 
+/// `bytes` is at least as long as its shape says.
+fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[at..at + N]);
+    out
+}
+
+/// The last field.
+fn last<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    field(bytes, bytes.len() - N)
+}
+
 fn items<'a>(r: &mut Reader<'a>, flexible: bool, size: usize, index_at: usize) -> Result<Vec<Item<'a>>> {
     let mut out = Vec::new();
     for _ in 0..r.array_len(flexible, 2)?.unwrap_or(0) {
         let topic = r.string(flexible)?;
         for _ in 0..r.array_len(flexible, size)?.unwrap_or(0) {
+            let at = r.position();
             let bytes = r.take(size)?;
             let partition = Partition(Reader::new(&bytes[index_at..]).i32()?);
             r.skip_tags(flexible)?;
-            out.push(Item { topic, partition, bytes });
+            out.push(Item { topic, partition, bytes, at });
         }
         r.skip_tags(flexible)?;
     }
@@ -237,6 +339,21 @@ mod tests {
             let both = [parsed.answer(&a).unwrap(), parsed.answer(&b).unwrap()].concat();
             let joined = parsed.join(&both);
             assert_eq!(parsed.answer(&joined[4..]).unwrap(), both, "v{version}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_and_replaced_in_place_and_nothing_else_moves() {
+        for version in 1..=10 {
+            let payload = request(version);
+            let parsed = Request::parse(&payload, LIST_OFFSETS, version).unwrap().unwrap();
+            assert_eq!(parsed.question(&parsed.items[0]), Question::Time(-1));
+            let mut a = answer(version, "a", 1, 11);
+            let at = parsed.answer(&a).unwrap()[0].at();
+            let said = parsed.list_answer(&a, at);
+            assert_eq!((said.error, said.offset), (0, Offset(11)));
+            parsed.put_list_answer(&mut a, at, ListAnswer { offset: Offset(99), ..said });
+            assert_eq!(a, answer(version, "a", 1, 99), "v{version}");
         }
     }
 

@@ -24,6 +24,7 @@ use crate::ledger::Ledger;
 use crate::metrics::{Clients, Counters, Metrics};
 use crate::rejects::Rejects;
 use crate::steer::held::Room;
+use crate::tier;
 use crate::view::handle::ClusterHandle;
 use crate::view::watch::{Source, Watcher};
 use crate::view::{BrokerState, health};
@@ -85,6 +86,8 @@ pub struct Gateway {
     pub rejects: Rejects,
     /// Room for answers that are held in memory.
     pub held: Room,
+    /// The tier.
+    pub tier: tier::Handle,
 }
 
 impl Gateway {
@@ -148,6 +151,7 @@ pub struct App {
     watcher: Watcher,
     doors: Vec<(Arc<Door>, listen::Bound)>,
     admin: (SocketAddr, tokio::net::TcpListener),
+    tiering: Option<tier::open::Plans>,
     health: (Dialer, mpsc::Sender<(BrokerId, bool)>),
 }
 
@@ -178,6 +182,7 @@ impl App {
             connections: Connections::new(config.limits.connections, config.limits.connections_per_ip),
             rejects: Rejects::default(),
             held: Room::new(config.limits.in_flight_bytes.0, frame_max),
+            tier: tier::Handle::new(config.store.is_some(), config.tiering.clone()),
         });
         let mut doors = Vec::new();
         for listener in &config.listeners {
@@ -192,6 +197,7 @@ impl App {
             watcher,
             doors,
             admin: (config.gateway.admin, admin),
+            tiering: tier::open::Plans::of(&config, &dialer),
             health: (dialer, news),
         })
     }
@@ -205,6 +211,9 @@ impl App {
         tasks.spawn(probe::run(self.gateway.fleet.clone(), stop.clone()));
         let page = admin::Admin { gateway: self.gateway.clone(), metrics: self.metrics };
         tasks.spawn(admin::run(self.admin.1, Arc::new(page), tasks.clone(), stop.clone()));
+        if let Some(plans) = self.tiering {
+            tasks.spawn(plans.run(self.gateway.clone(), tasks.clone(), stop.clone()));
+        }
         for (door, bound) in self.doors {
             bound.run(&self.gateway, &door, &tasks, &stop);
         }

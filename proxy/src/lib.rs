@@ -20,4 +20,5 @@ pub mod rejects;
 pub mod session;
 pub mod status;
 pub mod steer;
+pub mod tier;
 pub mod view;

@@ -34,10 +34,12 @@ pub enum Served {
     CrossZoneAsIs,
     /// By a replica in this gateway's zone, or the nearest there is: no gateway lives in the client's.
     CrossZoneNoGateway,
+    /// From the tier, at least in part.
+    Tier,
 }
 
 impl Served {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::InZoneLeader,
         Self::InZoneFollower,
         Self::InZoneOnBehalf,
@@ -46,6 +48,7 @@ impl Served {
         Self::CrossZoneOnBehalf,
         Self::CrossZoneAsIs,
         Self::CrossZoneNoGateway,
+        Self::Tier,
     ];
 
     /// The labels `from` and `reason`.
@@ -59,6 +62,7 @@ impl Served {
             Self::CrossZoneOnBehalf => ("cross_zone", "on_behalf"),
             Self::CrossZoneAsIs => ("cross_zone", "as_is"),
             Self::CrossZoneNoGateway => ("cross_zone", "no_gateway"),
+            Self::Tier => ("tier", "trimmed"),
         }
     }
 }
@@ -69,7 +73,7 @@ const SECONDS: [f64; 10] = [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2
 /// Counters of the data path.
 #[derive(Debug, Default)]
 pub struct Counters {
-    served: [AtomicU64; 8],
+    served: [AtomicU64; 9],
     hidden: AtomicU64,
     seconds: OnceLock<Histogram<f64>>,
 }
@@ -208,6 +212,7 @@ fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
             }
         })
         .build();
+    crate::tier::metrics::register(&meter, gateway);
     let g = gateway.clone();
     meter
         .u64_observable_gauge("tidegate_clients")

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Gateway;
+use crate::tier::report::{self, TierStatus};
 
 /// The whole page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Status {
     pub bytes: Vec<Bytes>,
     /// Connections ended, answers curtailed and waits for room in memory, by reason.
     pub rejected: Vec<Rejected>,
+    /// The tier, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierStatus>,
 }
 
 /// A broker.
@@ -133,6 +137,7 @@ impl Status {
             fetches: fetches(gateway),
             bytes: bytes(gateway),
             rejected: rejected(gateway),
+            tier: report::of(gateway),
         }
     }
 }

@@ -58,8 +58,11 @@ pub(crate) fn topic_id(name: &str) -> TopicId {
 /// A topic of partitions from 0 on, each (leader or none, in-sync replicas).
 pub(crate) fn topic(name: &str, partitions: &[(Option<i32>, &[i32])]) -> TopicView {
     let partition = |(i, (leader, isr)): (usize, &(Option<i32>, &[i32]))| {
-        let view =
-            PartitionView { leader: leader.map(BrokerId), isr: isr.iter().map(|id| BrokerId(*id)).collect() };
+        let view = PartitionView {
+            leader: leader.map(BrokerId),
+            epoch: LeaderEpoch(-1),
+            isr: isr.iter().map(|id| BrokerId(*id)).collect(),
+        };
         (Partition(i as i32), view)
     };
     TopicView {
@@ -109,6 +112,7 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         connections: Connections::new(100, 100),
         rejects: Rejects::default(),
         held: Room::new(config.limits.in_flight_bytes.0, frame_max),
+        tier: crate::tier::Handle::default(),
     })
 }
 

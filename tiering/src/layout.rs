@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {cluster}/topics/{topic id}                                   the topic's marker: name, life
+//! {cluster}/paused/{topic id}                                   its offloading is paused
 //! {h3}/{cluster}/{topic id}/{partition}/man/{version}           the partition's manifest, numbered
 //! {h3}/{cluster}/{topic id}/{partition}/spill/{base}-{nonce}    older entries of it
 //! {h3}/{cluster}/{topic id}/{partition}/seg/{base}-{nonce}/{base}.log, .aux
@@ -9,7 +10,7 @@
 //! `h3`, three hex digits of the topic's id, spreads topics over S3's own partitions; so a topic is one prefix (for IAM policies). A segment's
 //! directory is unique, its file is named as Kafka names it: `kafka-dump-log` takes the base offset from there.
 
-use kafka::types::Offset;
+use kafka::types::{Offset, TopicId};
 use store::Key;
 
 use crate::PartitionId;
@@ -44,6 +45,16 @@ impl Layout {
     /// A topic's marker.
     pub fn topic(&self, p: PartitionId) -> Key {
         key(format!("{}/topics/{:?}", self.cluster, p.topic))
+    }
+
+    /// The prefix of the marks of topics whose offloading is paused.
+    pub fn paused_topics(&self) -> String {
+        format!("{}/paused/", self.cluster)
+    }
+
+    /// The mark of a topic whose offloading is paused.
+    pub fn paused(&self, topic: TopicId) -> Key {
+        key(format!("{}/paused/{topic:?}", self.cluster))
     }
 
     /// The prefix of all that a topic has.
@@ -110,8 +121,16 @@ pub fn marker_body(marker: &Marker) -> bytes::Bytes {
     serde_json::to_vec(marker).expect("plain data").into()
 }
 
+/// Whether a key is a marker's.
+pub fn is_marker(key: &Key) -> bool {
+    id_of(key).is_some()
+}
+
+fn id_of(key: &Key) -> Option<TopicId> {
+    crate::manifest::parse_id(key.as_str().rsplit('/').next()?)
+}
+
 /// Reads a marker's key and object; `None` if it is none.
-pub fn read_marker(key: &Key, body: &[u8]) -> Option<(kafka::types::TopicId, Marker)> {
-    let id = crate::manifest::parse_id(key.as_str().rsplit('/').next()?)?;
-    Some((id, serde_json::from_slice(body).ok()?))
+pub fn read_marker(key: &Key, body: &[u8]) -> Option<(TopicId, Marker)> {
+    Some((id_of(key)?, serde_json::from_slice(body).ok()?))
 }

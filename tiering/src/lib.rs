@@ -6,6 +6,7 @@
 //! Rules and traps, each with its source: docs/tiering.md.
 #![forbid(unsafe_code)]
 
+pub mod bucket;
 pub mod clean;
 pub mod duty;
 pub mod layout;
@@ -14,6 +15,7 @@ pub mod manifest;
 pub mod offload;
 pub mod open;
 pub mod read;
+pub mod restore;
 pub mod segment;
 pub mod source;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use store::register::{Register, Seq};
 use store::{Key, SharedStore};
 
 use crate::PartitionId;
-use crate::layout::{Layout, Marker, read_marker};
+use crate::layout::{Layout, Marker, is_marker, read_marker};
 use crate::manifest::{Life, Manifest};
 use crate::read::{ReadError, Reader};
 use crate::source::{Named, Source, SourceError};
@@ -138,7 +138,8 @@ pub async fn topics(store: &SharedStore, layout: &Layout) -> Result<Vec<(TopicId
     let (mut out, mut after): (Vec<_>, Option<Key>) = (Vec::new(), None);
     loop {
         let page = store.list(&layout.topics(), after.as_ref(), PAGE).await?;
-        for meta in &page {
+        // Some stores list what is still being written, under a name of its own.
+        for meta in page.iter().filter(|meta| is_marker(&meta.key)) {
             let body: Bytes = store.get(&meta.key).await?;
             out.extend(read_marker(&meta.key, &body));
         }

@@ -45,7 +45,6 @@ pub enum Checksums {
 
 impl Store {
     pub(crate) fn check(raw: &raw::Store, check: &mut Check<'_>) -> Option<Self> {
-        check.warn("store", "is checked, but this version does not act on it yet");
         match (&raw.dir, &raw.s3) {
             (Some(_), None) => dir(raw, check).map(Self::Dir),
             (None, Some(s3)) => S3::check(s3, check).map(Self::S3),

@@ -79,7 +79,6 @@ impl Tiering {
             check.missing::<()>("tiering", "topics", "[{match: \"orders.*\", hot: {time: 2h}}]");
         }
         let topics = topic_rules(&raw.topics, check);
-        check.warn("tiering", "is checked, but this version does not act on it yet");
         Self { topics, segment: Segment::check(&raw.segment, check), cache: Cache::check(&raw.cache, check) }
     }
 }
@@ -102,6 +101,11 @@ fn topic_rules(raw: &[raw::TopicRule], check: &mut Check<'_>) -> Vec<TopicRule> 
 }
 
 impl TopicRule {
+    /// Whether the rule is for a topic of this name.
+    pub fn matches(&self, topic: &str) -> bool {
+        matches(self.pattern.as_bytes(), topic.as_bytes())
+    }
+
     fn check(raw: &raw::TopicRule, at: &str, check: &mut Check<'_>) -> Option<Self> {
         let pattern = check.need(at, "match", &raw.pattern, "\"orders.*\"");
         let pattern = pattern.filter(|pattern| sound_pattern(pattern, at, check));
@@ -113,6 +117,46 @@ impl TopicRule {
         }
         retain.check_against(hot, &join(at, "retain"), check);
         Some(Self { pattern: pattern?, hot, retain, trim })
+    }
+}
+
+/// Whether `name` is what `pattern` stands for. Looks back to the last `*` only, so a name costs at most its length times the pattern's.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n, mut star) = (0, 0, None);
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(c) if *c == b'?' || *c == name[n] => (p, n) = (p + 1, n + 1),
+            _ => match &mut star {
+                Some((at, from)) => {
+                    *from += 1;
+                    (p, n) = (*at + 1, *from);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters_and_a_question_mark_for_one() {
+        let is = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
+        assert!(
+            is("orders.*", "orders.eu")
+                && is("*", "x")
+                && is("a*b*c", "aXbYbc")
+                && is("t?", "t1")
+                && is("*x", "xx")
+        );
+        assert!(!is("orders.*", "orders") && !is("t?", "t") && !is("a*b", "ac") && !is("", "a"));
     }
 }
 

@@ -7,6 +7,7 @@ mod explain;
 mod rights;
 mod run;
 mod status;
+mod tier;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,6 +78,11 @@ enum Command {
         #[arg(short, long, value_enum, default_value_t = Output::Table)]
         output: Output,
     },
+    /// Look at, verify, clean, restore or pause what is in the bucket.
+    Tier {
+        #[command(subcommand)]
+        what: tier::TierCommand,
+    },
     /// Questions about availability zones.
     Zones {
         #[command(subcommand)]
@@ -129,6 +135,7 @@ impl Cli {
             Command::Config { what: ConfigCommand::Schema } => config_file::schema(),
             Command::Config { what: ConfigCommand::Example } => config_file::example(),
             Command::Status { admin, output } => status::status(&admin, output),
+            Command::Tier { what } => tier::tier(what),
             Command::Zones { what } => explain::explain(what),
         }
     }

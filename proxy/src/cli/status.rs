@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tidegate_proxy::status::Status;
+use tidegate_proxy::tier::report::TierStatus;
 
 use super::Output;
 
@@ -76,7 +77,46 @@ fn tables(s: &Status) -> String {
         let rejected = s.rejected.iter().map(|r| vec![r.reason.clone(), r.count.to_string()]);
         out.push(table(&["rejected", "count"], rejected));
     }
+    out.extend(s.tier.iter().flat_map(tier));
     out.join("\n\n")
+}
+
+fn tier(t: &TierStatus) -> Vec<String> {
+    if !t.open {
+        return vec!["the tier is not open yet: see the log".to_owned()];
+    }
+    let rows = t.topics.iter().map(|t| {
+        let numbers =
+            [t.partitions, t.owned, t.segments, t.bytes, t.lag_offsets, t.lag_bytes, t.lag_seconds, t.gaps];
+        let mut row = vec![t.topic.clone()];
+        row.extend(numbers.map(|n| n.to_string()));
+        row.push(t.trouble.clone().unwrap_or_default());
+        row
+    });
+    let header = [
+        "tiered topic",
+        "partitions",
+        "moved here",
+        "segments",
+        "bytes",
+        "lag offsets",
+        "lag bytes",
+        "lag s",
+        "gaps",
+        "trouble",
+    ];
+    let refused = t.refused.iter().map(|r| vec![r.topic.clone(), r.reason.clone()]);
+    let cache = [
+        ["blocks in memory", &t.cache_hits.to_string()],
+        ["fetched", &t.cache_misses.to_string()],
+        ["ahead", &t.read_ahead.to_string()],
+    ];
+    let cache = table(&["cold reads", "blocks"], cache.iter().map(|row| row.map(str::to_owned).to_vec()));
+    let mut out = vec![table(&header, rows), cache];
+    if !t.refused.is_empty() {
+        out.push(table(&["not tiered", "because"], refused));
+    }
+    out
 }
 
 /// Bytes per leg and zone pair, over all APIs.

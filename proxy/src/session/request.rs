@@ -5,6 +5,7 @@ use kafka::fetch::request::{self as fetch, FetchRequest};
 use kafka::header::{LENGTH_PREFIX, Peek, RequestHead, frame_len, peek_request};
 use kafka::offsets::{self, Request};
 use kafka::patch::{api_versions, rack};
+use kafka::trim;
 use kafka::wire::WireError;
 
 use crate::ledger::{Leg, OPAQUE};
@@ -13,6 +14,7 @@ use crate::session::fault::Fault;
 use crate::session::lane::Step;
 use crate::session::sasl::SaslV0;
 use crate::steer;
+use crate::tier;
 
 /// Requests that are read whole are at most this long; a longer one is passed on unread.
 const HOLD_MAX: usize = 256 * 1024;
@@ -57,7 +59,8 @@ impl Core {
         }
         self.refuse_unknown_version(head)?;
         let steered = self.is_stand_in() || self.steering.as_ref().is_some_and(|s| s.follows);
-        match wants_whole(front, steered) && front.whole <= HOLD_MAX {
+        let tiered = self.gateway.tier.is_configured();
+        match wants_whole(front, steered, tiered) && front.whole <= HOLD_MAX {
             true if bytes.len() < front.whole => Ok(Step::NeedMore(front.whole)),
             true => self.whole(front, head.correlation_id, &mut bytes[..front.whole]),
             false => {
@@ -128,6 +131,13 @@ impl Core {
                     return Ok(Step::Hold(front.whole));
                 }
             },
+            api::DELETE_RECORDS => match self.trims(front, payload)? {
+                true => None,
+                false => {
+                    self.count(Leg::ClientToGateway, front.key, front.whole);
+                    return Ok(Step::Hold(front.whole));
+                }
+            },
             api::JOIN_GROUP => rack::set_join_group_rack(payload, front.version, self.zone.as_str()),
             api::CONSUMER_GROUP_HEARTBEAT => {
                 rack::set_heartbeat_rack(payload, front.version, self.zone.as_str())
@@ -176,6 +186,13 @@ impl Core {
         Ok(request.is_none_or(|r| steer::offsets::forwards(self, &r)))
     }
 
+    /// Whether a DeleteRecords goes on to the broker as it is.
+    fn trims(&self, front: Front, payload: &[u8]) -> Result<bool, Fault> {
+        let malformed = |source| Fault::Malformed { api: "DeleteRecords", version: front.version, source };
+        let trims = trim::request(payload, front.version).map_err(malformed)?;
+        Ok(!tier::trim::concerns(self, &trims))
+    }
+
     /// A too new ApiVersions becomes one that no broker knows, so that the answer has the layout of v0 whatever the
     /// broker knows (KIP-511); where another broker stands in, it is the one named (KIP-1242).
     fn api_versions(&mut self, front: Front, payload: &mut [u8]) -> Result<(), Fault> {
@@ -216,13 +233,14 @@ impl Core {
 }
 
 /// Whether this request is read from end to end before it goes anywhere.
-fn wants_whole(front: Front, steered: bool) -> bool {
+fn wants_whole(front: Front, steered: bool, tiered: bool) -> bool {
     match front.key {
         api::FETCH => (fetch::VERSION_MIN..=fetch::VERSION_MAX).contains(&front.version),
         api::JOIN_GROUP | api::CONSUMER_GROUP_HEARTBEAT | api::API_VERSIONS => true,
         api::LIST_OFFSETS | api::OFFSET_FOR_LEADER_EPOCH => {
-            steered && offsets::reads(front.key, front.version)
+            (steered || tiered) && offsets::reads(front.key, front.version)
         }
+        api::DELETE_RECORDS => tiered && front.version <= trim::VERSION_MAX,
         api::SASL_HANDSHAKE => front.version == 0,
         _ => false,
     }

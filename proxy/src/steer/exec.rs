@@ -16,8 +16,10 @@ use crate::session::Session;
 use crate::session::fault::Fault;
 use crate::steer::legs::{self, version_of};
 use crate::steer::merge::{Outcome, merge, record_bytes};
-use crate::steer::plan::{Leg, Plan, plan};
+use crate::steer::plan::{Leg, Plan, Server, plan};
+use crate::steer::{OFFSET_OUT_OF_RANGE, may_be_in_tier};
 use crate::steer::{facts, has_gateway, is_follower_trouble, note_forward, offsets, reads_zone, rights};
+use crate::tier::trim;
 use crate::view::View;
 use crate::view::interest::TopicKey;
 
@@ -46,6 +48,7 @@ fn wrong(e: WireError) -> Fault {
 pub async fn intercept(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     match frame.get(LENGTH_PREFIX..LENGTH_PREFIX + 2) {
         Some(key) if key == kafka::api::FETCH.to_be_bytes() => fetch(session, frame).await,
+        Some(key) if key == kafka::api::DELETE_RECORDS.to_be_bytes() => trim::answer(session, &frame).await,
         _ => offsets::answer(session, &frame).await,
     }
 }
@@ -54,9 +57,9 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     let payload = &frame[LENGTH_PREFIX..];
     let version = i16::from_be_bytes([payload[2], payload[3]]);
     let request = FetchRequest::parse(payload, version).map_err(wrong)?;
-    let (mut view, mut learned) = (session.core.gateway.cluster.view(), false);
+    let (mut view, mut learned, mut looked) = (session.core.gateway.cluster.view(), false, false);
     for round in 1.. {
-        match decide(session, &view, &request, learned) {
+        match decide(session, &view, &request, (learned, looked)) {
             Plan::Learn(mut topics) => {
                 // Only what this client may read is worth knowing, and only such names reach our own requests.
                 let allowed = rights::allowed(session, payload, &request).await?;
@@ -66,6 +69,10 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
                 topics.retain(may_read);
                 view = session.core.gateway.cluster.learn(&topics, LEARN_WAIT).await;
                 learned = true;
+            }
+            Plan::Look(places) => {
+                look(&session.core.gateway.clone(), &view, &request, &places).await;
+                looked = true;
             }
             Plan::Forward => return forward(session, &view, &frame, &request).await,
             Plan::Flush => return flush(session, payload, &request).await,
@@ -82,9 +89,23 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn decide(session: &Session, view: &View, request: &FetchRequest<'_>, learned: bool) -> Plan {
+/// Looks for newer manifests of the partitions at `places`.
+async fn look(gateway: &crate::app::Gateway, view: &View, request: &FetchRequest<'_>, places: &[usize]) {
+    let Some(ready) = gateway.tier.get() else { return };
+    for place in places {
+        let p = &request.partitions[*place];
+        let Some(topic) = view.topic(p.topic).map(|t| t.id) else { continue };
+        let looked = ready.tier.refresh(tiering::PartitionId { topic, partition: p.partition }).await;
+        if let Err(e) = looked {
+            tracing::warn!(partition = %p.partition, "tier: {e}");
+        }
+    }
+}
+
+fn decide(session: &Session, view: &View, request: &FetchRequest<'_>, done: (bool, bool)) -> Plan {
+    let tier = session.core.gateway.tier.extents(view, request);
     match &session.core.steering {
-        Some(s) => plan(&facts(&session.core, view, &s.memory, learned), request),
+        Some(s) => plan(&facts(&session.core, view, &s.memory, &tier, done), request),
         None => Plan::Forward,
     }
 }
@@ -129,11 +150,13 @@ async fn hint(
     let (now, places) = (Instant::now(), answer.places());
     let (own, sound) = (session.core.own, answer.error == 0);
     let memory = &mut session.core.steering.get_or_insert_default().memory;
+    let mut lacking = Vec::new();
     for (p, target) in request.partitions.iter().zip(targets) {
         let said = places.get(&(p.topic, p.partition)).map(|place| &mut answer.partitions[*place]);
         let Some(said) = said.filter(|_| sound) else { continue };
         let follows = view.partition(p.topic, p.partition).is_some_and(|v| v.leader != Some(own));
         match target {
+            _ if said.error == OFFSET_OUT_OF_RANGE => lacking.push((p.topic, p.partition)),
             Some(replica) if said.error == 0 => {
                 *said = said.hint(*replica);
                 memory.hinted(p.topic, p.partition, now);
@@ -144,6 +167,12 @@ async fn hint(
                 memory.trouble(p.topic, p.partition, own, now);
             }
             _ => {}
+        }
+    }
+    for (topic, partition) in lacking {
+        if may_be_in_tier(&mut session.core, topic, partition) {
+            let hidden = answer.partitions.iter_mut().find(|a| (a.topic, a.partition) == (topic, partition));
+            hidden.into_iter().for_each(|a| *a = PartitionAnswer::empty(topic, partition));
         }
     }
     if answer.partitions.iter().any(|a| a.error != 0) {
@@ -174,7 +203,7 @@ async fn on_behalf(
         let failed = answer.error != 0 || answer.partitions.iter().any(|p| p.error != 0);
         Some(if failed { min_bytes } else { record_bytes(&answer) })
     };
-    let payloads = legs::run(session, request, &legs, |payloads| {
+    let payloads = legs::run(session, view, request, &legs, |payloads| {
         let sizes = payloads.iter().zip(&legs).filter_map(|(p, leg)| parse(leg, p.as_deref()?));
         sizes.sum::<usize>() >= min_bytes
     })
@@ -183,9 +212,12 @@ async fn on_behalf(
     for (leg, payload) in legs.iter().zip(&payloads) {
         let version = version_of(request, leg, own);
         let answer = payload.as_deref().map(|p| Answer::parse(p, version)).transpose().map_err(wrong)?;
-        outcomes.push((leg.broker, &leg.partitions, answer));
+        outcomes.push((leg.from, &leg.partitions, answer));
     }
-    let merged = merge(view, own, request, &outcomes, !tries.first);
+    let mut merged = merge(view, own, request, &outcomes, !tries.first);
+    if hide_cold(session, &mut merged.answer) && !tries.last {
+        return Ok(false);
+    }
     note_troubles(session, view, request, &merged.troubles);
     let nothing = record_bytes(&merged.answer) == 0 && merged.answer.partitions.iter().all(|p| p.error == 0);
     if !merged.troubles.is_empty() && nothing {
@@ -209,33 +241,45 @@ pub(super) fn own_where_refused(legs: &[Leg], own: BrokerId, allowed: &[bool]) -
     let mut refused = Vec::new();
     for leg in legs {
         let (yes, no): (Vec<_>, Vec<_>) =
-            leg.partitions.iter().partition(|i| leg.broker == own || allowed[**i]);
+            leg.partitions.iter().partition(|i| leg.from == Server::Broker(own) || allowed[**i]);
         refused.extend(no);
         if !yes.is_empty() {
-            out.push(Leg { broker: leg.broker, partitions: yes });
+            out.push(Leg { from: leg.from, partitions: yes });
         }
     }
-    match out.iter_mut().find(|l| l.broker == own) {
+    match out.iter_mut().find(|l| l.from == Server::Broker(own)) {
         Some(leg) => leg.partitions.extend(refused),
-        None if !refused.is_empty() => out.push(Leg { broker: own, partitions: refused }),
+        None if !refused.is_empty() => out.push(Leg { from: Server::Broker(own), partitions: refused }),
         None => {}
     }
     out
+}
+
+/// Hides that brokers lack offsets which the tier may have; true if that was so anywhere.
+fn hide_cold(session: &mut Session, answer: &mut Answer<'_>) -> bool {
+    let mut any = false;
+    for a in answer.partitions.iter_mut().filter(|a| a.error == OFFSET_OUT_OF_RANGE) {
+        if may_be_in_tier(&mut session.core, a.topic, a.partition) {
+            *a = PartitionAnswer::empty(a.topic, a.partition);
+            any = true;
+        }
+    }
+    any
 }
 
 fn note_troubles(
     session: &mut Session,
     view: &View,
     request: &FetchRequest<'_>,
-    troubles: &[(usize, BrokerId)],
+    troubles: &[(usize, Server)],
 ) {
     if troubles.is_empty() {
         return;
     }
     session.core.gateway.cluster.nudge();
     let (now, memory) = (Instant::now(), &mut session.core.steering.get_or_insert_default().memory);
-    for (place, broker) in troubles {
-        let p = &request.partitions[*place];
+    for (place, from) in troubles {
+        let (p, Server::Broker(broker)) = (&request.partitions[*place], from) else { continue };
         if view.partition(p.topic, p.partition).and_then(|p| p.leader) != Some(*broker) {
             memory.trouble(p.topic, p.partition, *broker, now);
         }
@@ -243,7 +287,11 @@ fn note_troubles(
 }
 
 fn count(session: &Session, view: &View, legs: &[Leg]) {
-    let in_zone = legs.iter().all(|l| view.zone_of(l.broker) == Some(&session.core.zone));
+    if legs.iter().any(|l| l.from == Server::Tier) {
+        return session.core.gateway.counters.served(Served::Tier);
+    }
+    let near = |from| matches!(from, Server::Broker(id) if view.zone_of(id) == Some(&session.core.zone));
+    let in_zone = legs.iter().all(|l| near(l.from));
     let served = match (has_gateway(&session.core), in_zone) {
         (false, _) => Served::CrossZoneNoGateway,
         (true, true) => Served::InZoneOnBehalf,

@@ -1,4 +1,4 @@
-//! Fetches that the gateway makes on a client's behalf: one leg per broker, all under way together.
+//! Fetches that the gateway makes on a client's behalf: one leg per broker and one for the tier, all under way together.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,10 @@ use crate::ledger::Leg as Way;
 use crate::session::Session;
 use crate::session::fault::Fault;
 use crate::steer::held::Held;
-use crate::steer::plan::Leg;
+use crate::steer::plan::{Leg, Server};
 use crate::steer::side::{Side, SideError};
+use crate::tier;
+use crate::view::View;
 
 /// The longest a fetch on behalf waits for data, whatever the client asked: an empty answer is always right.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -21,6 +23,8 @@ const SLICE: Duration = Duration::from_millis(100);
 /// The most one answer on behalf brings. One batch always comes whole. So small that the socket's own buffers take it
 /// from us even if the client is busy, so that slow clients hold no memory here.
 const BYTES_MAX: i32 = 1 << 20;
+/// The tier gets at least so long: a block that is in memory is read in much less.
+const TIER_WAIT_MIN: Duration = Duration::from_millis(20);
 /// What a broker gets on top of the wait it was asked for.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -30,6 +34,7 @@ pub type Payloads = Vec<Option<Held>>;
 /// Asks all legs until enough bytes are there or the client's wait is over.
 pub async fn run(
     session: &mut Session,
+    view: &View,
     request: &FetchRequest<'_>,
     legs: &[Leg],
     enough: impl Fn(&Payloads) -> bool,
@@ -38,7 +43,7 @@ pub async fn run(
     let (started, alone) = (Instant::now(), legs.len() == 1);
     let mut slice = if alone { wait } else { Duration::ZERO };
     loop {
-        let payloads = round(session, request, legs, slice).await?;
+        let payloads = round(session, view, request, legs, slice).await?;
         let left = wait.saturating_sub(started.elapsed());
         if alone || left.is_zero() || payloads.iter().any(Option::is_none) || enough(&payloads) {
             return Ok(payloads);
@@ -49,13 +54,17 @@ pub async fn run(
 
 async fn round(
     session: &mut Session,
+    view: &View,
     request: &FetchRequest<'_>,
     legs: &[Leg],
     wait: Duration,
 ) -> Result<Payloads, Fault> {
     let mut sides = Vec::new();
     for leg in legs {
-        sides.push(if leg.broker == session.core.own { None } else { open(session, leg.broker).await });
+        sides.push(match leg.from {
+            Server::Broker(broker) if broker != session.core.own => open(session, broker).await,
+            _ => None,
+        });
     }
     let frames: Vec<_> = legs.iter().map(|leg| frame(session, request, leg, legs.len(), wait)).collect();
     let mut others = tokio::task::JoinSet::new();
@@ -68,9 +77,25 @@ async fn round(
         });
     }
     let mut payloads: Payloads = legs.iter().map(|_| None).collect();
-    if let Some(place) = legs.iter().position(|l| l.broker == session.core.own) {
-        let own = session.ask_own(&frames[place][4..]).await?;
-        payloads[place] = Some(own);
+    let gateway = session.core.gateway.clone();
+    let at = |from| legs.iter().position(|l| l.from == from);
+    let (own, tier) = (at(Server::Broker(session.core.own)), at(Server::Tier));
+    let ask_own = async {
+        match own {
+            Some(place) => session.ask_own(&frames[place][4..]).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let ask_tier = async {
+        let leg = tier.map(|place| &legs[place])?;
+        tier::answer::answer(&gateway, view, request, &leg.partitions, wait.max(TIER_WAIT_MIN)).await
+    };
+    let (from_own, from_tier) = tokio::join!(ask_own, ask_tier);
+    if let Some(place) = own {
+        payloads[place] = from_own?;
+    }
+    if let Some(place) = tier {
+        payloads[place] = from_tier;
     }
     while let Some(done) = others.join_next().await {
         let Ok((place, side, answer)) = done else { continue };
@@ -160,7 +185,10 @@ async fn open(session: &mut Session, broker: BrokerId) -> Option<Side> {
 
 /// The version a leg is asked in: the client's, unless a follower needs a newer one.
 pub fn version_of(request: &FetchRequest<'_>, leg: &Leg, own: BrokerId) -> i16 {
-    if leg.broker == own { request.version } else { request.version.max(VERSION_FOLLOWERS) }
+    match leg.from {
+        Server::Broker(broker) if broker != own => request.version.max(VERSION_FOLLOWERS),
+        _ => request.version,
+    }
 }
 
 fn frame(session: &Session, request: &FetchRequest<'_>, leg: &Leg, legs: usize, wait: Duration) -> Vec<u8> {

@@ -28,6 +28,7 @@ type Key = (TopicKey, Partition);
 pub struct Memory {
     hints: HashMap<Key, Instant>,
     troubles: HashMap<(Key, BrokerId), Instant>,
+    cold: HashMap<Key, Instant>,
     yes: HashMap<TopicKey, Instant>,
     session_generation: u64,
     flushed: Option<Instant>,
@@ -67,9 +68,23 @@ impl Memory {
         noted.is_some_and(|at| *at + TROUBLE_LASTS > now)
     }
 
-    /// Whether any follower was in trouble a moment ago.
+    /// Whether any follower was in trouble a moment ago, or a broker lacked an offset that the tier may have.
     pub fn has_trouble(&self, now: Instant) -> bool {
-        self.troubles.values().any(|at| *at + TROUBLE_LASTS > now)
+        self.troubles.values().chain(self.cold.values()).any(|at| *at + TROUBLE_LASTS > now)
+    }
+
+    /// Whether a broker said a moment ago that it doesn't have the offset asked for, while the tier may.
+    pub fn is_cold(&self, topic: TopicRef<'_>, partition: Partition, now: Instant) -> bool {
+        !self.cold.is_empty()
+            && self.cold.get(&(topic.into(), partition)).is_some_and(|at| *at + TROUBLE_LASTS > now)
+    }
+
+    /// Notes it.
+    pub fn turned_cold(&mut self, topic: TopicRef<'_>, partition: Partition, now: Instant) {
+        self.cold.retain(|_, at| *at + TROUBLE_LASTS > now);
+        if self.cold.len() < ENTRIES_MAX {
+            self.cold.insert((topic.into(), partition), now);
+        }
     }
 
     /// Notes that a follower could not serve a partition.

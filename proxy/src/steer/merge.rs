@@ -5,21 +5,22 @@ use kafka::fetch::request::FetchRequest;
 use kafka::types::BrokerId;
 
 use crate::steer::is_follower_trouble;
+use crate::steer::plan::Server;
 use crate::view::View;
 
 /// NOT_LEADER_OR_FOLLOWER: from a broker the view says is the leader, it only means that the view is old.
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 
-/// One leg's outcome: the broker, the places of its partitions in the request, and what it answered.
-pub type Outcome<'a> = (BrokerId, &'a [usize], Option<Answer<'a>>);
+/// One leg's outcome: who served it, the places of its partitions in the request, and what it answered.
+pub type Outcome<'a> = (Server, &'a [usize], Option<Answer<'a>>);
 
-/// The merged answer, and the partitions whose broker was in trouble (place in the request, broker).
+/// The merged answer, and the partitions whose server was in trouble (place in the request, who).
 #[derive(Debug)]
 pub struct Merged<'a> {
     /// What the client gets.
     pub answer: Answer<'a>,
     /// Who could not serve what.
-    pub troubles: Vec<(usize, BrokerId)>,
+    pub troubles: Vec<(usize, Server)>,
 }
 
 /// TOPIC_AUTHORIZATION_FAILED.
@@ -39,18 +40,20 @@ pub fn merge<'a>(
     let empty = |p: &kafka::fetch::request::FetchPartition<'a>| PartitionAnswer::empty(p.topic, p.partition);
     let mut partitions: Vec<_> = request.partitions.iter().map(empty).collect();
     let mut troubles = Vec::new();
-    for (broker, places, answer) in outcomes {
+    for (from, places, answer) in outcomes {
         let said = answer.as_ref().filter(|a| a.error == 0).map(|a| (a, a.places()));
         for &place in *places {
             let p = &request.partitions[place];
             let said =
                 said.as_ref().and_then(|(a, at)| Some(&a.partitions[*at.get(&(p.topic, p.partition))?]));
-            let leads = view.partition(p.topic, p.partition).and_then(|p| p.leader) == Some(*broker);
+            let leader = view.partition(p.topic, p.partition).and_then(|p| p.leader);
+            // The tier speaks for the leader.
+            let leads = *from == Server::Tier || leader.map(Server::Broker) == Some(*from);
             match said {
-                Some(a) if !hides(a.error, leads, *broker == own, confirmed) => {
+                Some(a) if !hides(a.error, leads, *from == Server::Broker(own), confirmed) => {
                     partitions[place] = PartitionAnswer { preferred_read_replica: NO_BROKER, ..a.clone() };
                 }
-                _ => troubles.push((place, *broker)),
+                _ => troubles.push((place, *from)),
             }
         }
     }

@@ -22,6 +22,8 @@ use std::time::Instant;
 use config::{Reads, Zone};
 use kafka::fetch::request::{FetchRequest, Session, TopicRef};
 use kafka::fetch::walk::{PartitionHead, Policy};
+use kafka::types::Partition;
+use tiering::tier::Extent;
 
 use crate::metrics::Served;
 use crate::session::core::Core;
@@ -65,7 +67,13 @@ pub fn has_gateway(core: &Core) -> bool {
 }
 
 /// The facts for a plan of this session.
-pub fn facts<'a>(core: &'a Core, view: &'a View, memory: &'a Memory, learned: bool) -> Facts<'a> {
+pub fn facts<'a>(
+    core: &'a Core,
+    view: &'a View,
+    memory: &'a Memory,
+    tier: &'a [Option<Extent>],
+    (learned, looked): (bool, bool),
+) -> Facts<'a> {
     Facts {
         view,
         zone: reads_zone(core),
@@ -75,6 +83,9 @@ pub fn facts<'a>(core: &'a Core, view: &'a View, memory: &'a Memory, learned: bo
         memory,
         now: Instant::now(),
         learned,
+        steers: core.gateway.zones.reads != Reads::AsIs,
+        tier,
+        looked,
     }
 }
 
@@ -84,7 +95,7 @@ pub fn forwards(core: &mut Core, request: &FetchRequest<'_>) -> bool {
         return true;
     }
     let view = core.gateway.cluster.view();
-    if core.gateway.zones.reads == Reads::AsIs {
+    if core.gateway.zones.reads == Reads::AsIs && !core.gateway.tier.is_configured() {
         served_by_own(core, &view, false);
         return true;
     }
@@ -93,7 +104,8 @@ pub fn forwards(core: &mut Core, request: &FetchRequest<'_>) -> bool {
         steering.memory.session_continued();
     }
     let memory = std::mem::take(&mut steering.memory);
-    let forward = plan(&facts(core, &view, &memory, false), request) == Plan::Forward;
+    let tier = core.gateway.tier.extents(&view, request);
+    let forward = plan(&facts(core, &view, &memory, &tier, (false, false)), request) == Plan::Forward;
     core.steering.get_or_insert_default().memory = memory;
     if forward {
         note_forward(core, &view, request);
@@ -132,6 +144,30 @@ fn served_by_own(core: &Core, view: &View, follows: bool) {
     });
 }
 
+/// OFFSET_OUT_OF_RANGE.
+pub const OFFSET_OUT_OF_RANGE: i16 = 1;
+
+/// Whether an offset that a broker doesn't have may lie in the tier. Noted, so that the next fetch is planned by it; and said once only, so
+/// that a client whose offset is nowhere gets to know.
+pub fn may_be_in_tier(core: &mut Core, topic: TopicRef<'_>, partition: Partition) -> bool {
+    let tier = &core.gateway.tier;
+    if core.steering.is_none() {
+        return false;
+    }
+    if !tier.may_hold(&core.gateway.cluster.view(), topic, partition) {
+        return false;
+    }
+    // Until the tier is open nobody can say that an offset is nowhere.
+    let loading = tier.is_loading();
+    let now = Instant::now();
+    let memory = &mut core.steering.get_or_insert_default().memory;
+    let first = !memory.is_cold(topic, partition, now);
+    if first {
+        memory.turned_cold(topic, partition, now);
+    }
+    loading || first
+}
+
 /// Looks at a relayed Fetch answer as it passes.
 #[derive(Debug)]
 pub struct Judge<'a> {
@@ -161,6 +197,10 @@ impl Policy for Judge<'_> {
     /// A follower's trouble never reaches a client (clients.md section 6, rule 1): it sees "nothing new", asks again, and
     /// is then served from the leader.
     fn partition(&mut self, topic: TopicRef<'_>, head: PartitionHead) -> i16 {
+        if head.error == OFFSET_OUT_OF_RANGE && may_be_in_tier(self.core, topic, head.partition) {
+            self.core.gateway.counters.hidden(head.error);
+            return 0;
+        }
         if !is_follower_trouble(head.error)
             || self.core.steering.is_none()
             || !self.leads_elsewhere(topic, head)

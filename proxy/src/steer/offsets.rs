@@ -18,6 +18,7 @@ use crate::session::core::Core;
 use crate::session::fault::Fault;
 use crate::steer::held::Held;
 use crate::steer::{legs, rights};
+use crate::tier;
 use crate::view::View;
 
 /// How long a leader may take to answer.
@@ -32,6 +33,9 @@ fn wrong(e: WireError) -> Fault {
 /// Whether the request goes on to the broker as it is: on any connection that isn't steered, and wherever the broker
 /// leads something of what is asked about, so that its answer stands.
 pub fn forwards(core: &Core, request: &Request<'_>) -> bool {
+    if tier::offsets::concerns(core, request) {
+        return false;
+    }
     let follows = core.steering.as_ref().is_some_and(|s| s.follows);
     if !(follows || core.is_stand_in()) || request.items.is_empty() {
         return true;
@@ -52,6 +56,12 @@ pub async fn answer(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
     let Some(request) = Request::parse(payload, key, version).map_err(wrong)? else {
         return forward(session, frame, key, version).await;
     };
+    // Who asks at a leader, or at a broker that will say that it isn't one, is answered by it.
+    let steered = session.core.steering.as_ref().is_some_and(|s| s.follows) || session.core.is_stand_in();
+    if !steered {
+        let own = session.ask_own(payload).await?;
+        return reply(session, &request, own.to_vec()).await;
+    }
     let asked = match may_read_all(session, &request).await? {
         true => ask_leaders(session, &request).await?,
         false => None,
@@ -61,7 +71,19 @@ pub async fn answer(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
     for answer in &answers {
         items.extend(request.answer(answer).map_err(wrong)?);
     }
-    session.reply(&request.join(&items)).await
+    let mut frame = request.join(&items);
+    reply(session, &request, frame.split_off(LENGTH_PREFIX)).await
+}
+
+/// Answers with a payload, after the tier has said what it knows better.
+async fn reply(session: &mut Session, request: &Request<'_>, mut payload: Vec<u8>) -> Result<(), Fault> {
+    let gateway = session.core.gateway.clone();
+    if gateway.tier.is_configured() {
+        let view = tier::learned(&gateway, request.items.iter().map(|i| i.topic)).await;
+        tier::offsets::overlay(&gateway.tier, &view, request, &mut payload).await;
+    }
+    let frame = [&(payload.len() as i32).to_be_bytes(), payload.as_slice()].concat();
+    session.reply(&frame).await
 }
 
 /// The client's own broker answers after all: with its refusal, or with an error that makes the client look for the

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use config::Zone;
 use kafka::fetch::request::{FetchPartition, FetchRequest, Session, VERSION_FOLLOWERS};
-use kafka::types::BrokerId;
+use kafka::types::{BrokerId, Offset};
+use tiering::tier::Extent;
 
 use crate::steer::memory::Memory;
 use crate::view::View;
@@ -24,15 +25,26 @@ pub enum Plan {
     /// The leader, which is at the other end, is asked for next to nothing; then the client is pointed to these
     /// replicas, one entry per partition asked for.
     Hint(Vec<Option<BrokerId>>),
-    /// The gateway fetches itself: from each of these brokers the partitions at these places in the request.
+    /// The tier may hold more of these partitions (places in the request) than this gateway knows: look, and plan again.
+    Look(Vec<usize>),
+    /// The gateway fetches itself: from each of these the partitions at these places in the request.
     Legs(Vec<Leg>),
+}
+
+/// Who serves a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// A broker.
+    Broker(BrokerId),
+    /// The tier.
+    Tier,
 }
 
 /// A fetch of the gateway's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leg {
     /// From whom.
-    pub broker: BrokerId,
+    pub from: Server,
     /// Which of the partitions asked for.
     pub partitions: Vec<usize>,
 }
@@ -56,6 +68,12 @@ pub struct Facts<'a> {
     pub now: Instant,
     /// Whether topics that the view lacks have been looked for already.
     pub learned: bool,
+    /// Whether reads are steered at all; if not, only the tier is looked at.
+    pub steers: bool,
+    /// What the tier holds of each partition of the request; empty where it holds nothing of any.
+    pub tier: &'a [Option<Extent>],
+    /// Whether the tier has been looked at anew already.
+    pub looked: bool,
 }
 
 /// The zone whose replicas serve a client's reads: its own. Where no gateway lives there, another zone's gateway serves it
@@ -73,6 +91,8 @@ enum Route {
     Follow(BrokerId),
     /// By another broker.
     Elsewhere(BrokerId),
+    /// By the tier.
+    Tier,
 }
 
 /// Makes the plan for a consumer's Fetch.
@@ -80,14 +100,24 @@ pub fn plan(facts: &Facts<'_>, request: &FetchRequest<'_>) -> Plan {
     if !facts.learned && request.partitions.iter().any(|p| facts.view.topic(p.topic).is_none()) {
         return Plan::Learn(unknown_topics(facts.view, request));
     }
-    let all_own = request.partitions.iter().all(|p| route(facts, request.version, p) == Route::Own);
+    if !facts.looked
+        && let look @ [_, ..] = to_look_at(facts, request).as_slice()
+    {
+        return Plan::Look(look.to_vec());
+    }
+    let routes = || request.partitions.iter().enumerate().map(|(i, p)| route(facts, request.version, i, p));
+    let all_own = routes().all(|route| route == Route::Own);
     if request.session == Session::Continue {
         return if all_own && !session_hides_something(facts) { Plan::Forward } else { Plan::Flush };
     }
     if all_own {
         return Plan::Forward;
     }
-    let routes: Vec<_> = request.partitions.iter().map(|p| route(facts, request.version, p)).collect();
+    let routes: Vec<_> = routes().collect();
+    // What the tier serves would come with the hint's delay: beside it everything is fetched on behalf.
+    if routes.contains(&Route::Tier) {
+        return Plan::Legs(legs(facts.own, &routes));
+    }
     let hints: Vec<_> =
         routes.iter().zip(&request.partitions).map(|(r, p)| hint(facts, request, *r, p)).collect();
     if hints.iter().any(Option::is_some) {
@@ -112,7 +142,36 @@ fn session_hides_something(facts: &Facts<'_>) -> bool {
             && facts.memory.session_is_stale(facts.view.generation, facts.follows, facts.now))
 }
 
-fn route(facts: &Facts<'_>, version: i16, p: &FetchPartition<'_>) -> Route {
+/// Partitions of which a broker has just said that it doesn't have the offset, and the tier, as far as is known, neither: another
+/// gateway may have moved it there a moment ago.
+fn to_look_at(facts: &Facts<'_>, request: &FetchRequest<'_>) -> Vec<usize> {
+    let cold = |(_, p): &(usize, &FetchPartition<'_>)| facts.memory.is_cold(p.topic, p.partition, facts.now);
+    let unknown = |(i, p): &(usize, &FetchPartition<'_>)| !in_tier(facts, *i, p.offset);
+    let asked = request.partitions.iter().enumerate();
+    asked.filter(cold).filter(unknown).map(|(i, _)| i).collect()
+}
+
+fn extent(facts: &Facts<'_>, place: usize) -> Option<Extent> {
+    facts.tier.get(place).copied().flatten()
+}
+
+fn in_tier(facts: &Facts<'_>, place: usize, offset: Offset) -> bool {
+    extent(facts, place).is_some_and(|e| (e.start..e.end).contains(&offset))
+}
+
+/// The tier serves what brokers were told to drop, and what one of them has just said it doesn't have.
+fn is_cold(facts: &Facts<'_>, place: usize, p: &FetchPartition<'_>) -> bool {
+    let trimmed = extent(facts, place).is_some_and(|e| p.offset < e.trimmed);
+    in_tier(facts, place, p.offset) && (trimmed || facts.memory.is_cold(p.topic, p.partition, facts.now))
+}
+
+fn route(facts: &Facts<'_>, version: i16, place: usize, p: &FetchPartition<'_>) -> Route {
+    if is_cold(facts, place, p) {
+        return Route::Tier;
+    }
+    if !facts.steers {
+        return Route::Own;
+    }
     let Some(known) = facts.view.partition(p.topic, p.partition) else { return Route::Own };
     let Some(leader) = known.leader else { return Route::Own };
     let troubled =
@@ -153,13 +212,14 @@ fn hint(
 fn legs(own: BrokerId, routes: &[Route]) -> Vec<Leg> {
     let mut legs: Vec<Leg> = Vec::new();
     for (i, route) in routes.iter().enumerate() {
-        let broker = match route {
-            Route::Own => own,
-            Route::Follow(id) | Route::Elsewhere(id) => *id,
+        let from = match route {
+            Route::Own => Server::Broker(own),
+            Route::Follow(id) | Route::Elsewhere(id) => Server::Broker(*id),
+            Route::Tier => Server::Tier,
         };
-        match legs.iter_mut().find(|l| l.broker == broker) {
+        match legs.iter_mut().find(|l| l.from == from) {
             Some(leg) => leg.partitions.push(i),
-            None => legs.push(Leg { broker, partitions: vec![i] }),
+            None => legs.push(Leg { from, partitions: vec![i] }),
         }
     }
     legs

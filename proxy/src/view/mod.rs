@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use config::Zone;
 use kafka::fetch::request::TopicRef;
-use kafka::types::{BrokerId, Partition, TopicId};
+use kafka::types::{BrokerId, LeaderEpoch, Partition, TopicId};
 
 /// How a broker stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -47,6 +47,8 @@ pub struct BrokerView {
 pub struct PartitionView {
     /// Its leader, if it has one.
     pub leader: Option<BrokerId>,
+    /// The leader's epoch; -1 on clusters that don't say.
+    pub epoch: LeaderEpoch,
     /// Its in-sync replicas.
     pub isr: Box<[BrokerId]>,
 }

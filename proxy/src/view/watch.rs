@@ -308,7 +308,7 @@ fn same(a: &View, b: &View) -> bool {
 fn topic_view(topic: &Topic) -> TopicView {
     let partitions = topic.partitions.iter().map(|p| {
         let leader = (p.leader.0 >= 0).then_some(p.leader);
-        (p.index, PartitionView { leader, isr: p.isr.clone().into_boxed_slice() })
+        (p.index, PartitionView { leader, epoch: p.epoch, isr: p.isr.clone().into_boxed_slice() })
     });
     TopicView { name: topic.name.as_str().into(), id: topic.id, partitions: partitions.collect() }
 }

@@ -32,10 +32,30 @@ impl Fleet {
         listener: &str,
         sections: &str,
     ) -> Result<Self> {
+        Self::launch(cluster, zones, (upstream, listener, sections), &[])
+    }
+
+    /// A gateway per zone in front of a plain cluster, with environment variables: what a store wants to let them in.
+    pub fn start_env(
+        cluster: &Cluster,
+        zones: &[&str],
+        sections: &str,
+        env: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::launch(cluster, zones, (&upstream(cluster), "", sections), env)
+    }
+
+    fn launch(
+        cluster: &Cluster,
+        zones: &[&str],
+        (upstream, listener, sections): (&str, &str, &str),
+        env: &[(&str, &str)],
+    ) -> Result<Self> {
         let sites = Sites::of(cluster, zones)?;
         let start = |site: &Site| {
             let others: Vec<Site> = sites.all.iter().filter(|s| s.id != site.id).cloned().collect();
-            Gateway::start(&site.yaml(upstream, &others, listener, sections)).with_context(|| site.id.clone())
+            let yaml = site.yaml(upstream, &others, listener, sections);
+            Gateway::start_with(&yaml, env).with_context(|| site.id.clone())
         };
         let gateways = sites.all.iter().map(start).collect::<Result<_>>()?;
         Ok(Self { gateways, sites })

@@ -5,13 +5,14 @@ use kafka::types::{BrokerId, Partition};
 use crate::app::testing::{fetch, three, topic};
 use crate::steer::exec::own_where_refused;
 use crate::steer::merge::{Merged, Outcome, merge, record_bytes};
-use crate::steer::plan::Leg;
+use crate::steer::plan::{Leg, Server};
 use crate::view::View;
 
 const T: TopicRef<'static> = TopicRef::Name("t");
 /// The client's own broker leads partitions 0 and 1, broker 2 leads 2 and 3.
-const OWN: BrokerId = BrokerId(1);
-const OTHER: BrokerId = BrokerId(2);
+const OWN: Server = Server::Broker(BrokerId(1));
+const OTHER: Server = Server::Broker(BrokerId(2));
+const THIRD: Server = Server::Broker(BrokerId(3));
 
 fn view() -> View {
     let led = |leader| (Some(leader), &[1, 2, 3][..]);
@@ -32,7 +33,7 @@ fn answer(partitions: Vec<PartitionAnswer<'static>>) -> Option<Answer<'static>> 
     Some(Answer { throttle_ms: 0, error: 0, session_id: 9, partitions })
 }
 
-fn merged(asked: &[i32], outcomes: &[Outcome<'static>]) -> (Answer<'static>, Vec<(usize, BrokerId)>) {
+fn merged(asked: &[i32], outcomes: &[Outcome<'static>]) -> (Answer<'static>, Vec<(usize, Server)>) {
     merged_by(asked, outcomes, true)
 }
 
@@ -41,11 +42,11 @@ fn merged_by(
     asked: &[i32],
     outcomes: &[Outcome<'static>],
     confirmed: bool,
-) -> (Answer<'static>, Vec<(usize, BrokerId)>) {
+) -> (Answer<'static>, Vec<(usize, Server)>) {
     let asked: Vec<_> = asked.iter().map(|p| ("t", *p)).collect();
     let frame = fetch(11, 1, &asked).leak();
     let request = FetchRequest::parse(&frame[4..], 11).expect("our own request");
-    let Merged { answer, troubles } = merge(&view(), OWN, &request, outcomes, confirmed);
+    let Merged { answer, troubles } = merge(&view(), BrokerId(1), &request, outcomes, confirmed);
     (answer, troubles)
 }
 
@@ -129,19 +130,18 @@ fn a_leaders_errors_are_the_clients_to_see_unless_the_view_is_old() {
 #[test]
 fn the_longest_throttle_of_all_legs_is_told() {
     let slow = |ms| answer(vec![]).map(|a| Answer { throttle_ms: ms, ..a });
-    let outcomes: [Outcome<'_>; 3] =
-        [(OWN, &[], slow(5)), (OTHER, &[], slow(70)), (BrokerId(3), &[], slow(1))];
+    let outcomes: [Outcome<'_>; 3] = [(OWN, &[], slow(5)), (OTHER, &[], slow(70)), (THIRD, &[], slow(1))];
     assert_eq!(merged(&[], &outcomes).0.throttle_ms, 70);
     assert_eq!(merged(&[], &[(OTHER, &[], None)]).0.throttle_ms, 0);
 }
 
 #[test]
 fn partitions_the_client_may_not_read_are_asked_of_its_own_broker_only() {
-    let leg = |broker, partitions: &[usize]| Leg { broker, partitions: partitions.to_vec() };
-    let all = [leg(OTHER, &[0, 2]), leg(OWN, &[1]), leg(BrokerId(3), &[3])];
-    assert_eq!(own_where_refused(&all, OWN, &[true; 4]), all, "all allowed");
-    let refused = own_where_refused(&all, OWN, &[true, false, false, false]);
+    let leg = |from, partitions: &[usize]| Leg { from, partitions: partitions.to_vec() };
+    let all = [leg(OTHER, &[0, 2]), leg(OWN, &[1]), leg(THIRD, &[3])];
+    assert_eq!(own_where_refused(&all, BrokerId(1), &[true; 4]), all, "all allowed");
+    let refused = own_where_refused(&all, BrokerId(1), &[true, false, false, false]);
     assert_eq!(refused, [leg(OTHER, &[0]), leg(OWN, &[1, 2, 3])]);
-    let nothing_own = own_where_refused(&all[..1], OWN, &[false, true, false]);
+    let nothing_own = own_where_refused(&all[..1], BrokerId(1), &[false, true, false]);
     assert_eq!(nothing_own, [leg(OWN, &[0, 2])], "a leg of its own is made for them");
 }

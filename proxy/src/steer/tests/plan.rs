@@ -1,11 +1,12 @@
 use std::time::{Duration, Instant};
 
 use kafka::fetch::request::{FetchRequest, Session, TopicRef};
-use kafka::types::{BrokerId, Partition};
+use kafka::types::{BrokerId, Offset, Partition};
+use tiering::tier::Extent;
 
 use crate::app::testing::{brokers, fetch, three, topic, topic_id, zone};
 use crate::steer::memory::Memory;
-use crate::steer::plan::{Facts, Leg, Plan, plan, reads_zone};
+use crate::steer::plan::{Facts, Leg, Plan, Server, plan, reads_zone};
 use crate::view::interest::TopicKey;
 use crate::view::{BrokerState, View};
 
@@ -29,6 +30,9 @@ struct Case {
     later: Duration,
     learned: bool,
     follows: bool,
+    steers: bool,
+    tier: Vec<Option<Extent>>,
+    looked: bool,
     start: Instant,
 }
 
@@ -45,6 +49,9 @@ impl Case {
             memory: Memory::default(),
             later: Duration::ZERO,
             learned: false,
+            steers: true,
+            tier: Vec::new(),
+            looked: false,
             start: Instant::now(),
         }
     }
@@ -70,6 +77,9 @@ impl Case {
             memory: &self.memory,
             now: self.start + self.later,
             learned: self.learned,
+            steers: self.steers,
+            tier: &self.tier,
+            looked: self.looked,
         };
         plan(&facts, &request)
     }
@@ -85,14 +95,31 @@ impl Case {
         self
     }
 
+    /// The tier holds `[start, end)` of the first partition asked for, and brokers were told to drop what lies below `trimmed`.
+    fn tiered(mut self, start: i64, end: i64, trimmed: i64) -> Self {
+        self.tier =
+            vec![Some(Extent { start: Offset(start), end: Offset(end), trimmed: Offset(trimmed) }), None];
+        self
+    }
+
+    /// A broker said that it lacks the offset.
+    fn cold(mut self, partition: i32) -> Self {
+        self.memory.turned_cold(TopicRef::Name("t"), Partition(partition), self.start);
+        self
+    }
+
     fn troubled(mut self, partition: i32, broker: i32) -> Self {
         self.memory.trouble(TopicRef::Name("t"), Partition(partition), BrokerId(broker), self.start);
         self
     }
 }
 
+fn leg(from: Server, partitions: &[usize]) -> Leg {
+    Leg { from, partitions: partitions.to_vec() }
+}
+
 fn legs(list: &[(i32, &[usize])]) -> Plan {
-    Plan::Legs(list.iter().map(|(b, p)| Leg { broker: BrokerId(*b), partitions: p.to_vec() }).collect())
+    Plan::Legs(list.iter().map(|(b, p)| leg(Server::Broker(BrokerId(*b)), p)).collect())
 }
 
 fn to(replica: i32) -> Option<BrokerId> {
@@ -295,4 +322,32 @@ fn a_session_out_of_zone_is_flushed_when_the_cluster_changes_but_once_a_minute_a
     assert_eq!(case.plan(&[]), Plan::Forward);
     case = case.later(60_000);
     assert_eq!(case.plan(&[]), Plan::Flush);
+}
+
+#[test]
+fn what_brokers_were_told_to_drop_is_read_from_the_tier_and_the_rest_on_behalf_beside_it() {
+    let tier = Plan::Legs(vec![leg(Server::Tier, &[0])]);
+    assert_eq!(Case::at(2).tiered(0, 100, 50).plan(&[1]), tier);
+    let beside = Case::at(2).tiered(0, 100, 50).plan(&[1, 1]);
+    assert_eq!(beside, Plan::Legs(vec![leg(Server::Tier, &[0]), leg(Server::Broker(BrokerId(2)), &[1])]));
+    let as_is = Case { steers: false, ..Case::at(1).tiered(0, 100, 50) };
+    assert_eq!(as_is.plan(&[1]), tier, "with reads as_is as well");
+    let session = Case { session: Session::Continue, ..Case::at(2).tiered(0, 100, 50) };
+    assert_eq!(session.plan(&[1]), Plan::Flush);
+}
+
+#[test]
+fn what_brokers_still_have_and_what_nobody_has_is_theirs_to_answer() {
+    assert_eq!(Case::at(2).tiered(0, 100, 0).plan(&[1]), Plan::Forward, "copied, not dropped");
+    assert_eq!(Case::at(2).tiered(10, 100, 50).plan(&[1]), Plan::Forward, "before the log's start");
+}
+
+#[test]
+fn an_offset_a_broker_lacks_is_looked_for_in_the_tier_once_and_then_read_there_or_refused() {
+    assert_eq!(Case::at(2).tiered(0, 100, 0).cold(1).plan(&[1]), Plan::Legs(vec![leg(Server::Tier, &[0])]));
+    let beyond = || Case::at(2).tiered(10, 100, 50).cold(1);
+    assert_eq!(beyond().plan(&[1]), Plan::Look(vec![0]), "this gateway may not know yet");
+    let looked = Case { looked: true, ..beyond() };
+    assert_eq!(looked.plan(&[1]), Plan::Forward, "nowhere: the broker says so");
+    assert_eq!(beyond().later(10_001).plan(&[1]), Plan::Forward, "it passes");
 }

@@ -1,0 +1,107 @@
+//! Which gateway offloads which partition, and by which rules. Pure.
+//!
+//! No lease is held: every gateway works out the same from the fleet it sees, and where two see it differently the fenced register lets one of
+//! them commit (docs/decisions/0005).
+
+use std::time::Duration;
+
+use config::{Keep, Tiering, TopicRule};
+use kafka::client::metadata::{PartitionInfo, Topic};
+use tiering::PartitionId;
+use tiering::duty::Assignment;
+use tiering::offload::plan::{Hot, Rules};
+use tiering::source::Named;
+
+/// A gateway that could own a partition.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Whether it has an in-sync replica of the partition in its zone.
+    pub near: bool,
+}
+
+/// The rule for a topic: the first that matches, never for Kafka's own topics.
+pub fn rule_of<'a>(tiering: &'a Tiering, topic: &str) -> Option<&'a TopicRule> {
+    if topic.starts_with("__") { None } else { tiering.topics.iter().find(|rule| rule.matches(topic)) }
+}
+
+/// Who of the candidates owns the partition: those near a replica first, then by rendezvous hash.
+pub fn owner<'a>(candidates: &[Candidate<'a>], p: PartitionId) -> Option<&'a str> {
+    candidates.iter().max_by_key(|c| (c.near, weight(c.id, p))).map(|c| c.id)
+}
+
+/// FNV-1a with a final mix, the same in every gateway.
+fn weight(gateway: &str, p: PartitionId) -> u64 {
+    let bytes = gateway.bytes().chain(p.topic.0).chain(p.partition.0.to_be_bytes());
+    let h = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let h = (h ^ (h >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    h ^ (h >> 33)
+}
+
+/// What to do for a partition of a topic under its rule.
+pub fn assignment(
+    tiering: &Tiering,
+    rule: &TopicRule,
+    topic: &Topic,
+    partition: &PartitionInfo,
+) -> Assignment {
+    let segment = &tiering.segment;
+    let rules = Rules {
+        segment_bytes: u32::try_from(segment.bytes.0).unwrap_or(u32::MAX),
+        // What a hot window shorter than a segment's age asks for can't wait for that age.
+        segment_age: segment.age.min(rule.hot.time.unwrap_or(Duration::MAX)),
+        trim: rule.trim.then(|| keep(rule.hot)),
+    };
+    let id = PartitionId { topic: topic.id, partition: partition.index };
+    Assignment { name: Named { topic: topic.name.as_str().into(), id }, rules, retain: keep(rule.retain) }
+}
+
+fn keep(keep: Keep) -> Hot {
+    Hot { time: keep.time, bytes: keep.bytes.map(|b| b.0) }
+}
+
+/// Why a topic with this `cleanup.policy` can't be tiered.
+pub fn refusal(cleanup_policy: &str) -> Option<String> {
+    let compacts = cleanup_policy.split(',').any(|p| p.trim() == "compact");
+    compacts.then(|| {
+        format!("cleanup.policy={cleanup_policy}: compaction rewrites history, so it can't be closed")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka::types::{Partition, TopicId};
+
+    use super::*;
+
+    fn owners(gateways: &[(&str, bool)]) -> Vec<String> {
+        let candidates: Vec<_> = gateways.iter().map(|(id, near)| Candidate { id, near: *near }).collect();
+        let p = |n| PartitionId { topic: TopicId([9; 16]), partition: Partition(n) };
+        (0..60).map(|n| owner(&candidates, p(n)).expect("somebody").to_owned()).collect()
+    }
+
+    #[test]
+    fn partitions_spread_over_the_fleet_and_only_a_dead_gateways_share_moves() {
+        let all = owners(&[("a", true), ("b", true), ("c", true)]);
+        for id in ["a", "b", "c"] {
+            assert!(all.iter().filter(|o| *o == id).count() > 10, "{id}");
+        }
+        let without_c = owners(&[("a", true), ("b", true)]);
+        assert!(all.iter().zip(&without_c).all(|(before, after)| before == "c" || before == after));
+        assert!(
+            owners(&[("a", false), ("b", true)]).iter().all(|o| o == "b"),
+            "a replica near by is preferred"
+        );
+        assert_eq!(owner(&[], PartitionId { topic: TopicId([9; 16]), partition: Partition(0) }), None);
+    }
+
+    #[test]
+    fn compacted_topics_are_refused_with_the_reason() {
+        assert!(refusal("delete").is_none());
+        assert!(
+            refusal("compact").is_some()
+                && refusal("compact,delete").is_some_and(|r| r.contains("compact,delete"))
+        );
+    }
+}

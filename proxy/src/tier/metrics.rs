@@ -1,0 +1,88 @@
+//! The tier's metrics, beside the data path's. Labels are topics that a rule of the file names, never partitions.
+
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{AsyncInstrument, Meter};
+
+use crate::app::Gateway;
+use crate::tier::report::{self, TierStatus, TopicStatus};
+
+/// One number per topic.
+type PerTopic = fn(&TopicStatus) -> u64;
+/// One number of the whole.
+type Whole = fn(&TierStatus) -> u64;
+
+/// Gauges by topic.
+const GAUGES: [(&str, &str, PerTopic); 6] = [
+    ("tidegate_tier_lag_seconds", "Age of the oldest record that could be in the tier and is not", |t| {
+        t.lag_seconds
+    }),
+    ("tidegate_tier_lag_bytes", "Bytes that could be in the tier and are not, estimated", |t| t.lag_bytes),
+    ("tidegate_tier_lag_offsets", "Offsets that could be in the tier and are not", |t| t.lag_offsets),
+    ("tidegate_tier_bytes", "Bytes in the tier", |t| t.bytes),
+    ("tidegate_tier_segments", "Segments in the tier", |t| t.segments),
+    ("tidegate_tier_in_trouble", "1 while a partition's offloading fails", |t| {
+        u64::from(t.trouble.is_some())
+    }),
+];
+
+/// Counters by topic.
+const COUNTERS: [(&str, &str, PerTopic); 2] = [
+    (
+        "tidegate_tier_gaps",
+        "Ranges that brokers dropped before they were uploaded: raise the topic's retention",
+        |t| t.gaps,
+    ),
+    ("tidegate_tier_divergences", "Times that a leader's log took another turn", |t| t.divergences),
+];
+
+/// Counters of the cache.
+const CACHE: [(&str, &str, Whole); 3] = [
+    ("tidegate_cache_hits", "Blocks found near", |t| t.cache_hits),
+    ("tidegate_cache_misses", "Blocks that had to be fetched", |t| t.cache_misses),
+    ("tidegate_cache_read_ahead", "Blocks fetched before somebody asked", |t| t.read_ahead),
+];
+
+/// Registers them.
+pub fn register(meter: &Meter, gateway: &Arc<Gateway>) {
+    for (name, what, number) in GAUGES {
+        let g = gateway.clone();
+        let gauge = meter.u64_observable_gauge(name).with_description(what);
+        gauge.with_callback(move |o| each(&g, |t| o.observe(number(t), &topic(t)))).build();
+    }
+    let g = gateway.clone();
+    let headroom = meter.i64_observable_gauge("tidegate_tier_retention_headroom_seconds");
+    let what =
+        "Time until brokers' own retention would overtake the upload: alarm when it falls below an hour";
+    let observe = move |o: &dyn AsyncInstrument<i64>| {
+        each(&g, |t| t.headroom_seconds.into_iter().for_each(|n| o.observe(n, &topic(t))));
+    };
+    headroom.with_description(what).with_callback(observe).build();
+    for (name, what, number) in COUNTERS {
+        let g = gateway.clone();
+        let counter = meter.u64_observable_counter(name).with_description(what);
+        counter.with_callback(move |o| each(&g, |t| o.observe(number(t), &topic(t)))).build();
+    }
+    for (name, what, number) in CACHE {
+        let g = gateway.clone();
+        let counter = meter.u64_observable_counter(name).with_description(what);
+        counter
+            .with_callback(move |o| {
+                if let Some(tier) = report::of(&g) {
+                    o.observe(number(&tier), &[KeyValue::new("layer", "memory")]);
+                }
+            })
+            .build();
+    }
+}
+
+fn topic(t: &TopicStatus) -> [KeyValue; 1] {
+    [KeyValue::new("topic", t.topic.clone())]
+}
+
+fn each(gateway: &Gateway, mut f: impl FnMut(&TopicStatus)) {
+    for t in report::of(gateway).iter().flat_map(|tier| &tier.topics) {
+        f(t);
+    }
+}

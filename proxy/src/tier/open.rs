@@ -1,0 +1,275 @@
+//! Opens the tier once cluster and store answer, then surveys the cluster's topics again and again: what is new in the tier, and what this gateway is
+//! to offload.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use config::{Config, Store, Tiering, Zone};
+use dashmap::DashMap;
+use kafka::client::log::topic_config;
+use kafka::client::metadata::{self, Cluster, PartitionInfo, Topic, Topics};
+use kafka::client::{Bootstrap, Connection, Dialer};
+use kafka::types::{BrokerId, TopicId};
+use tiering::PartitionId;
+use tiering::duty::{Assignment, Duty};
+use tiering::layout::Layout;
+use tiering::offload::Tools;
+use tiering::source::brokers::{Brokers, NearBy};
+use tiering::tier::Tier;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::Gateway;
+use crate::tier::Ready;
+use crate::tier::assign::{self, Candidate};
+
+/// Between two surveys: the longest another gateway's work goes unseen, unless a broker lacks an offset.
+const SURVEY_EVERY: Duration = Duration::from_secs(3);
+/// Pause after the store or the cluster could not be had.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// How long a topic's settings are believed.
+const CONFIG_LASTS: Duration = Duration::from_secs(60);
+/// Manifests looked for at a time.
+const AT_ONCE: usize = 16;
+
+/// What is to be opened.
+pub struct Plans {
+    store: Store,
+    tiering: Option<Tiering>,
+    bootstrap: Bootstrap,
+    dialer: Dialer,
+}
+
+/// Brokers in this gateway's zone.
+#[derive(Debug)]
+struct Near(Arc<Gateway>);
+
+impl NearBy for Near {
+    fn is_near(&self, broker: BrokerId) -> bool {
+        self.0.cluster.view().zone_of(broker) == Some(&self.0.fleet.zone)
+    }
+}
+
+impl Plans {
+    /// The file's; `None` without a store.
+    pub fn of(config: &Config, dialer: &Dialer) -> Option<Self> {
+        let servers = config.cluster.bootstrap.iter().map(|s| (s.host.clone(), s.port)).collect();
+        Some(Self {
+            store: config.store.clone()?,
+            tiering: config.tiering.clone(),
+            bootstrap: Bootstrap::new(dialer.clone(), servers),
+            dialer: dialer.clone(),
+        })
+    }
+
+    /// Opens the tier, then surveys until `stop`.
+    pub async fn run(self, gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationToken) {
+        let survey = async {
+            let mut survey = loop {
+                match self.open(&gateway, &tasks, &stop).await {
+                    Ok(survey) => break survey,
+                    Err(e) => tracing::error!("the tier can't be opened: {e:#}"),
+                }
+                tokio::time::sleep(RETRY_AFTER).await;
+            };
+            loop {
+                if let Err(e) = survey.once(&gateway).await {
+                    tracing::warn!("tiering: the cluster's topics can't be surveyed: {e:#}");
+                }
+                tokio::time::sleep(SURVEY_EVERY).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = survey => {}
+        }
+    }
+
+    async fn open(
+        &self,
+        gateway: &Arc<Gateway>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Survey<'_>> {
+        let store = tiering::open::open(&self.store).await?;
+        store::probe::probe(&store).await.context("the store is not fit for tiering")?;
+        let view = gateway
+            .cluster
+            .ready(Duration::from_secs(10))
+            .await
+            .context("the cluster has not answered yet")?;
+        let cluster = view.cluster_id.clone().context("the cluster says no id")?;
+        let source = Arc::new(Brokers::new(self.dialer.clone(), Box::new(Near(gateway.clone()))));
+        let layout = Layout::new(&cluster)?;
+        let memory = self.tiering.as_ref().map_or(64 << 20, |t| t.cache.memory.0);
+        let tools = Tools { store: store.clone(), layout: layout.clone(), source: source.clone() };
+        let tier = Arc::new(Tier::new(store, layout, source.clone(), memory));
+        let duty = Arc::new(Duty::new(tools.clone(), tier.clone(), &gateway.fleet.id));
+        let (assigned, receiver) = watch::channel(Arc::default());
+        let mut survey = Survey { plans: self, source, assigned, connection: None, configs: HashMap::new() };
+        let cluster = survey.cluster().await?;
+        survey.refresh(&tier, &duty, &cluster).await?;
+        tasks.spawn(duty.clone().run(receiver, tasks.clone(), stop.clone()));
+        let (refused, retention) = (DashMap::new(), DashMap::new());
+        gateway.tier.set(Ready { tier, duty, tools, refused, retention });
+        tracing::info!("the tier is open");
+        Ok(survey)
+    }
+}
+
+/// What matters of a topic's settings.
+#[derive(Clone, Debug, Default)]
+struct Settings {
+    cleanup_policy: String,
+    /// ms; -1: for ever.
+    retention: i64,
+}
+
+/// The survey's state.
+struct Survey<'a> {
+    plans: &'a Plans,
+    source: Arc<Brokers>,
+    assigned: watch::Sender<Arc<Vec<Assignment>>>,
+    connection: Option<Connection>,
+    /// Topics' cleanup policies and retention.
+    configs: HashMap<TopicId, (Instant, Settings)>,
+}
+
+impl Survey<'_> {
+    async fn once(&mut self, gateway: &Gateway) -> anyhow::Result<()> {
+        let Some(ready) = gateway.tier.get() else { return Ok(()) };
+        let cluster = self.cluster().await?;
+        let assigned = self.assign(gateway, ready, &cluster).await?;
+        self.assigned.send_if_modified(|now| {
+            let changed = **now != assigned;
+            if changed {
+                *now = Arc::new(assigned);
+            }
+            changed
+        });
+        self.refresh(&ready.tier, &ready.duty, &cluster).await
+    }
+
+    /// The whole cluster, and the source knows it.
+    async fn cluster(&mut self) -> anyhow::Result<Arc<Cluster>> {
+        let mut connection = match self.connection.take().filter(|c| !c.is_poisoned()) {
+            Some(connection) => connection,
+            None => self.plans.bootstrap.any(&[]).await?,
+        };
+        let cluster = Arc::new(metadata::fetch(&mut connection, Topics::All).await?);
+        self.connection = Some(connection);
+        self.source.update(cluster.clone());
+        Ok(cluster)
+    }
+
+    /// Looks for newer manifests of everything that is in the tier and that this gateway doesn't write itself.
+    async fn refresh(&self, tier: &Arc<Tier>, duty: &Duty, cluster: &Cluster) -> anyhow::Result<()> {
+        let tiered: HashSet<TopicId> = tier.topics().await?.into_iter().map(|(id, _)| id).collect();
+        let mut ids = Vec::new();
+        for topic in cluster.topics.iter().filter(|t| tiered.contains(&t.id)) {
+            ids.extend(topic.partitions.iter().map(|p| PartitionId { topic: topic.id, partition: p.index }));
+        }
+        ids.retain(|id| !duty.has(*id));
+        let mut looking = tokio::task::JoinSet::new();
+        for id in ids {
+            if looking.len() >= AT_ONCE
+                && let Some(Ok(Err(e))) = looking.join_next().await
+            {
+                return Err(e).context("a manifest can't be read");
+            }
+            let tier = tier.clone();
+            looking.spawn(async move { tier.refresh(id).await.map(|_| ()) });
+        }
+        while let Some(done) = looking.join_next().await {
+            done.context("stopped")?.context("a manifest can't be read")?;
+        }
+        Ok(())
+    }
+
+    async fn assign(
+        &mut self,
+        gateway: &Gateway,
+        ready: &Ready,
+        cluster: &Cluster,
+    ) -> anyhow::Result<Vec<Assignment>> {
+        let Some(tiering) = &self.plans.tiering else { return Ok(Vec::new()) };
+        let paused = ready.tools.store.list(&ready.tools.layout.paused_topics(), None, 1000).await?;
+        let is_paused = |id: TopicId| paused.iter().any(|m| m.key == ready.tools.layout.paused(id));
+        let mut out = Vec::new();
+        for topic in &cluster.topics {
+            let Some(rule) = assign::rule_of(tiering, &topic.name).filter(|_| !is_paused(topic.id)) else {
+                continue;
+            };
+            match self.settings(topic).await {
+                Err(why) => note_refused(ready, topic, why),
+                Ok(settings) => {
+                    ready.refused.remove(&topic.name);
+                    ready.retention.insert(topic.name.clone(), settings.retention);
+                    let ours = topic.partitions.iter().filter(|p| is_ours(gateway, topic, p));
+                    out.extend(ours.map(|p| assign::assignment(tiering, rule, topic, p)));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// A topic's settings, or why it can't be tiered.
+    async fn settings(&mut self, topic: &Topic) -> Result<Settings, String> {
+        if topic.id.is_zero() {
+            return Err("the cluster gives topics no ids: tiering needs Kafka 3.1 or newer".to_owned());
+        }
+        let known = self.configs.get(&topic.id).filter(|(at, _)| at.elapsed() < CONFIG_LASTS);
+        let settings = match known {
+            Some((_, settings)) => settings.clone(),
+            None => {
+                let connection = self.connection.as_mut().ok_or("nobody answers")?;
+                let said = topic_config(connection, &topic.name, &["cleanup.policy", "retention.ms"]).await;
+                let settings = Settings::of(said.map_err(|e| format!("its settings can't be read: {e}"))?);
+                self.configs.insert(topic.id, (Instant::now(), settings.clone()));
+                settings
+            }
+        };
+        match assign::refusal(&settings.cleanup_policy) {
+            Some(why) => Err(why),
+            None => Ok(settings),
+        }
+    }
+}
+
+impl Settings {
+    fn of(config: Vec<(String, Option<String>)>) -> Self {
+        let mut settings = Self { retention: -1, ..Self::default() };
+        for (name, value) in config {
+            let value = value.unwrap_or_default();
+            match name.as_str() {
+                "cleanup.policy" => settings.cleanup_policy = value,
+                "retention.ms" => settings.retention = value.parse().unwrap_or(-1),
+                _ => {}
+            }
+        }
+        settings
+    }
+}
+
+fn note_refused(ready: &Ready, topic: &Topic, why: String) {
+    if ready.refused.insert(topic.name.clone(), why.clone()).as_ref() != Some(&why) {
+        tracing::warn!(topic = %topic.name, "tiering: not tiered: {why}");
+    }
+}
+
+/// Whether this gateway owns the partition among those of the fleet that live.
+fn is_ours(gateway: &Gateway, topic: &Topic, p: &PartitionInfo) -> bool {
+    let view = gateway.cluster.view();
+    let near = |zone: &Zone| p.isr.iter().any(|b| view.zone_of(*b) == Some(zone));
+    let fleet = &gateway.fleet;
+    let peers = fleet.peers.iter().filter(|peer| peer.alive.load(Relaxed));
+    let peers = peers.map(|peer| Candidate { id: &peer.id, near: near(&peer.zone) });
+    let all: Vec<_> = peers.chain([Candidate { id: &fleet.id, near: near(&fleet.zone) }]).collect();
+    let id = PartitionId { topic: topic.id, partition: p.index };
+    assign::owner(&all, id) == Some(&*fleet.id)
+}

@@ -1,0 +1,103 @@
+//! How the tier stands, for `/status` and `/metrics`: by topic, because partitions are too many for labels.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::Gateway;
+
+/// The tier.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TierStatus {
+    /// Whether it is open: before that, offsets that brokers lack are not yet looked for in it.
+    pub open: bool,
+    /// Topics that are in it.
+    pub topics: Vec<TopicStatus>,
+    /// Topics that rules name and that can't be tiered.
+    pub refused: Vec<Refused>,
+    /// Blocks found in memory.
+    pub cache_hits: u64,
+    /// Blocks that had to be fetched.
+    pub cache_misses: u64,
+    /// Blocks fetched before somebody asked.
+    pub read_ahead: u64,
+}
+
+/// A topic in the tier.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TopicStatus {
+    /// Its name.
+    pub topic: String,
+    /// Its partitions that this gateway knows of in the tier.
+    pub partitions: u64,
+    /// Those that this gateway offloads.
+    pub owned: u64,
+    /// Segments.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Of the partitions that this gateway offloads: offsets that could be in the tier and are not.
+    pub lag_offsets: u64,
+    /// The same in bytes, estimated.
+    pub lag_bytes: u64,
+    /// The age of the oldest of them, seconds.
+    pub lag_seconds: u64,
+    /// How long it would take brokers' own retention to overtake the upload, seconds; none where they keep all.
+    pub headroom_seconds: Option<i64>,
+    /// Ranges that brokers dropped before they were uploaded.
+    pub gaps: u64,
+    /// Times that a leader's log took another turn.
+    pub divergences: u64,
+    /// What goes wrong at present, one partition's.
+    pub trouble: Option<String>,
+}
+
+/// A topic that can't be tiered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its name.
+    pub topic: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The tier now; `None` if the file has none.
+pub fn of(gateway: &Gateway) -> Option<TierStatus> {
+    if !gateway.tier.is_configured() {
+        return None;
+    }
+    let Some(ready) = gateway.tier.get() else { return Some(TierStatus::default()) };
+    let mut topics = BTreeMap::<String, TopicStatus>::new();
+    for m in ready.tier.manifests() {
+        let t = topics.entry(m.topic.clone()).or_default();
+        t.partitions += 1;
+        t.segments += m.segments() as u64;
+        t.bytes += m.bytes();
+    }
+    for entry in &ready.duty.standing {
+        let (named, s) = entry.value();
+        let t = topics.entry(named.topic.to_string()).or_default();
+        t.owned += 1;
+        t.lag_offsets += u64::try_from(s.lag.offsets).unwrap_or(0);
+        t.lag_bytes += s.lag.bytes;
+        t.lag_seconds = t.lag_seconds.max(s.lag.seconds);
+        t.gaps += s.gaps;
+        t.divergences += s.divergences;
+        t.trouble = t.trouble.take().or_else(|| s.trouble.clone());
+    }
+    for (topic, t) in &mut topics {
+        let retention = ready.retention.get(topic).map(|ms| *ms).filter(|ms| *ms >= 0);
+        t.headroom_seconds = retention.filter(|_| t.owned > 0).map(|ms| ms / 1000 - t.lag_seconds as i64);
+    }
+    let stats = ready.tier.reader.stats();
+    let refused = ready.refused.iter().map(|e| Refused { topic: e.key().clone(), reason: e.value().clone() });
+    Some(TierStatus {
+        open: true,
+        refused: refused.collect(),
+        topics: topics.into_iter().map(|(topic, t)| TopicStatus { topic, ..t }).collect(),
+        cache_hits: stats.hits.load(Relaxed),
+        cache_misses: stats.misses.load(Relaxed),
+        read_ahead: stats.ahead.load(Relaxed),
+    })
+}
