@@ -35,7 +35,7 @@ demo: build ## three zones, brokers and gateways: bytes and cost, direct and thr
 bench: release ## side by side with HAProxy, Envoy and Kroxylicious; ARGS="--quick" for a look
 	TIDEGATE_BIN=$(abspath $(TARGET))/release/tidegate $(CARGO) run --release -p tidegate-benches --bin bench -- $(ARGS)
 
-clients: build ## the client matrix: Java, librdkafka, franz-go, sarama, kafkajs, aiokafka, kafka-python
+clients: build ## the client matrix, seven clients; CLIENT=kafkajs TROUBLE="gateway killed" ROUNDS=6 for one cell
 	$(TEST) --features slow --test clients -- $(ONE_AT_A_TIME) --nocapture
 
 chaos: build ## kill -9 of brokers and gateways under load, with a history checker

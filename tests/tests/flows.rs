@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use kafka::api;
+use kafka::wire::Reader;
 use serde_json::{Value, json};
 use tidegate_tests::raw::{Raw, request};
 use tidegate_tests::{Cluster, Fleet, Java};
@@ -157,4 +158,41 @@ fn clients_go_on_when_their_gateway_dies_and_comes_back_cold() {
     let records = reader.records(300, PATIENCE).unwrap();
     let keys: Vec<i64> = records.iter().map(|r| r.2.parse().unwrap()).collect();
     assert_eq!(keys, (0..300).collect::<Vec<_>>());
+}
+
+/// The ids of the brokers that a Metadata answer (v1) lists, asked for no topic.
+fn listed(raw: &mut Raw) -> Vec<i32> {
+    let answer = raw.call(1, api::METADATA, 1, &0i32.to_be_bytes()).unwrap();
+    let mut reader = Reader::new(&answer);
+    reader.i32().unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..reader.array_len(false, 12).unwrap().unwrap() {
+        ids.push(reader.i32().unwrap());
+        reader.string(false).unwrap();
+        reader.i32().unwrap();
+        reader.nullable_string(false).unwrap();
+    }
+    ids.sort_unstable();
+    ids
+}
+
+/// kafkajs asks for metadata once in such a moment, and reads nothing for five minutes where a broker was missing.
+#[test]
+fn no_client_hears_that_a_broker_left_not_even_in_the_moment_before_the_gateway_knows() {
+    let mut stage = Stage::new();
+    let mut direct = Raw::connect(stage.cluster.brokers()[0].address()).unwrap();
+    let mut through = Raw::connect(stage.fleet.sites()[0].broker_address(4).unwrap()).unwrap();
+    assert_eq!((listed(&mut direct), listed(&mut through)), (vec![4, 1001], vec![4, 1001]));
+    stage.cluster.broker(1001).unwrap().kill9().unwrap();
+    tidegate_tests::wait::until_true("the cluster to miss the broker", PATIENCE, || {
+        assert_eq!(listed(&mut through), [4, 1001], "before");
+        Ok(listed(&mut direct) == [4])
+    })
+    .unwrap();
+    // The view is renewed every 3 s; this is longer, and as dense as it gets.
+    let missed = std::time::Instant::now();
+    while missed.elapsed() < Duration::from_secs(6) {
+        assert_eq!(listed(&mut through), [4, 1001], "{:?} after", missed.elapsed());
+    }
+    assert_eq!(listed(&mut direct), [4]);
 }

@@ -144,14 +144,14 @@ impl Stage {
         first.wait_running(PATIENCE).unwrap();
         second.wait_running(PATIENCE).unwrap();
         self.counted.wait_more(500, "in peace");
-        assert!(self.transactions("az1") > 0.0, "the first instance writes elsewhere");
+        self.wait_transactions("az1");
 
         let gateway = self.fleet.gateway("az1").unwrap();
         gateway.kill9().unwrap();
         assert!(!gateway.is_alive());
         self.fleet.gateway("az1").unwrap().restart().unwrap();
         self.counted.wait_more(1_000, "after a gateway died");
-        assert!(self.transactions("az1") > 0.0, "the first instance did not come back");
+        self.wait_transactions("az1");
 
         self.cluster.broker(2).unwrap().kill9().unwrap();
         self.counted.wait_more(500, "without a broker");
@@ -165,14 +165,17 @@ impl Stage {
         third.wait_running(PATIENCE).unwrap();
         wait::until_true("the state to be restored", PATIENCE, || Ok(third.restored() > 0)).unwrap();
         self.counted.wait_more(500, "by an instance that began without state");
-        assert!(self.transactions("az3") > 0.0, "the new instance does no work");
+        self.wait_transactions("az3");
         vec![second, third]
     }
 
-    /// Bytes of transactions' ends that went through the gateway of a zone.
-    fn transactions(&mut self, zone: &str) -> f64 {
-        let metrics = self.fleet.gateway(zone).unwrap().metrics().unwrap();
-        metrics.sum("tidegate_relayed_bytes_total", &[("api", "EndTxn")])
+    /// Waits until the instance in a zone ends transactions through the gateway there, which counts from its start.
+    fn wait_transactions(&mut self, zone: &str) {
+        let gateway = self.fleet.gateway(zone).unwrap();
+        wait::until_true(&format!("transactions through {zone}"), PATIENCE, || {
+            Ok(gateway.metrics()?.sum("tidegate_relayed_bytes_total", &[("api", "EndTxn")]) > 0.0)
+        })
+        .unwrap();
     }
 }
 

@@ -29,7 +29,7 @@ pub trait Directory {
     /// 255 bytes (RFC 1035 allows 253); a longer one counts as none.
     fn endpoint(&self, id: BrokerId) -> Option<(&str, u16)>;
 
-    /// Brokers that are not among `present`, yet were a short while ago. Metadata goes on listing them, at
+    /// Brokers that are not among `present`, yet were a short while ago, if only a moment. Metadata goes on listing them, at
     /// the gateway's endpoint: some clients stall for many minutes when a leader vanishes from the list.
     fn absent(&self, present: &[BrokerId]) -> Vec<AbsentBroker>;
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -36,6 +36,8 @@ pub struct Counting {
     /// Open as long as it shall go on.
     input: Option<ChildStdin>,
     said: Arc<Mutex<Said>>,
+    /// Ends with the output.
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Counting {
@@ -51,8 +53,8 @@ impl Counting {
         let output = process.child().stdout.take().context("no output")?;
         let said = Arc::new(Mutex::new(Said::default()));
         let theirs = Arc::clone(&said);
-        thread::spawn(move || listen(output, &theirs));
-        Ok(Self { process, input, said })
+        let listener = Some(thread::spawn(move || listen(output, &theirs)));
+        Ok(Self { process, input, said, listener })
     }
 
     /// Waits at most `limit` until it has its share of the work.
@@ -79,6 +81,7 @@ impl Counting {
     pub fn finish(mut self, limit: Duration) -> Result<()> {
         drop(self.input.take());
         let status = self.process.wait_exit(limit).with_context(|| self.process.log_tail(30))?;
+        self.listener.take().map(JoinHandle::join);
         let state = lock(&self.said).state.clone();
         ensure!(
             status.success() && state == "NOT_RUNNING",
