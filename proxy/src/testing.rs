@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use config::Zone;
 use kafka::fetch::request::{Ask, FetchPartition, TopicRef, VERSION_TOPIC_IDS, encode};
 use kafka::types::{BrokerId, LeaderEpoch, Offset, Partition, TopicId};
 
-use super::{Clients, Connections, Counters, Door, Gateway, Ledger, Rejects, Room};
+use super::{Clients, Connections, Counters, Door, Endpoints, Gateway, Ledger, Peer, Rejects, Room};
 use crate::session::core::Core;
 use crate::view::handle::ClusterHandle;
 use crate::view::{BrokerState, BrokerView, PartitionView, TopicView, View};
@@ -90,6 +91,22 @@ pub(crate) fn fetch(version: i16, correlation_id: i32, partitions: &[(&str, i32)
         isolation_level: 0,
     };
     encode(ask, "consumer", &asked.collect::<Vec<_>>().iter().collect::<Vec<_>>())
+}
+
+/// Another gateway, alive.
+pub(crate) fn peer(id: &str, z: &str) -> Peer {
+    Peer {
+        id: id.into(),
+        zone: zone(z),
+        listener: "clients".into(),
+        endpoints: Endpoints {
+            host: id.into(),
+            sni_port: 0,
+            brokers: config::BrokerEndpoints::Ports { first: 29_100, last: 29_199 },
+        },
+        admin: ("127.0.0.1".into(), 1),
+        alive: AtomicBool::new(true),
+    }
 }
 
 /// The gateway, before a cluster that looks like `view` for ever.

@@ -51,8 +51,9 @@ impl Stage {
     fn write(&self, topic: &str, count: usize) {
         let producer = self.java.producer(self.props(json!({}))).unwrap();
         for partition in 0..2 {
-            let acks =
-                producer.send(json!({"topic": topic, "partition": partition, "count": count})).unwrap();
+            // Of this size, a share group's answers are too long to be held: they stream.
+            let batch = json!({"topic": topic, "partition": partition, "count": count, "size": 2000});
+            let acks = producer.send(batch).unwrap();
             assert!(acks.iter().all(Result::is_ok), "{acks:?}");
         }
     }

@@ -34,13 +34,15 @@ pub struct Watch {
     every: Duration,
     /// Rings in a row between which nothing happened.
     quiet: u32,
+    /// Whether it has rung before.
+    rang: bool,
 }
 
 impl Watch {
     /// For a connection that has just been opened. `handshake` bounds the wait for its first request's header, `idle`
     /// all quiet after that.
     pub fn new(handshake: Duration, idle: Duration) -> Self {
-        Self { timer: Box::pin(sleep(handshake)), every: idle / RINGS, quiet: 0 }
+        Self { timer: Box::pin(sleep(handshake)), every: idle / RINGS, quiet: 0, rang: false }
     }
 
     /// Ready when the timer rings.
@@ -48,14 +50,15 @@ impl Watch {
         self.timer.as_mut().poll(cx)
     }
 
-    /// Settles a ring by what was seen, and winds the timer up again.
+    /// Settles a ring by what was seen, and winds the timer up again. Says whether the connection has been there for a
+    /// while: since an earlier ring.
     ///
     /// # Errors
     /// [`Fault::Silent`] or [`Fault::Idle`]: the connection has to end.
-    pub fn rang(&mut self, seen: Seen) -> Result<(), Fault> {
+    pub fn rang(&mut self, seen: Seen) -> Result<bool, Fault> {
         self.quiet = quiet_after(self.quiet, seen)?;
         self.timer.as_mut().reset(Instant::now() + self.every);
-        Ok(())
+        Ok(std::mem::replace(&mut self.rang, true))
     }
 }
 

@@ -144,11 +144,22 @@ impl Session {
         }
         while self.watch.poll_ring(cx).is_ready() {
             let seen = self.seen();
-            if let Err(fault) = self.watch.rang(seen) {
-                return Poll::Ready(Ok(Pause::End(Err(fault))));
+            match self.watch.rang(seen) {
+                Err(fault) => return Poll::Ready(Ok(Pause::End(Err(fault)))),
+                Ok(settled) => self.closing |= settled && self.is_away(),
             }
         }
+        if self.closing && self.is_quiet() {
+            return Poll::Ready(Ok(Pause::End(Ok(()))));
+        }
         Poll::Pending
+    }
+
+    /// Whether a gateway lives in the client's zone, and the client is here all the same: it was told this one while that
+    /// was down. Clients keep the connections they have whatever metadata says, so this one ends between two answers.
+    fn is_away(&self) -> bool {
+        let here = self.core.zone == self.core.gateway.fleet.zone;
+        self.core.endpoint.is_some() && !here && steer::has_gateway(&self.core)
     }
 
     /// What happened since this was asked last. An answer in hand that the client does not take is not the broker's to

@@ -79,6 +79,36 @@ async fn an_answer_that_is_due_is_waited_for_however_long_it_takes() {
     let _ = within(waiting).await;
 }
 
+/// Partition 0 is led by broker 1; the client is in az2, where a gateway has come back.
+#[tokio::test]
+async fn a_client_that_is_away_from_its_zones_gateway_is_sent_home_between_two_answers() {
+    for (zone, goes) in [("az2", true), ("az3", false)] {
+        let mut core = testing::core(view(), 1, 1);
+        let gateway = std::sync::Arc::get_mut(&mut core.gateway).expect("nobody else's yet");
+        gateway.fleet.peers = [testing::peer("gw2", "az2")].into();
+        (core.zone, core.rule) = (testing::zone(zone), Some(config::Rule::ClientIdTag));
+        let (mut client, mut socket, mut session) = session(core).await;
+        session.watch = Watch::new(IDLE, IDLE);
+        let run = tokio::spawn(session.run());
+        client.write_all(&commit(1)).await.expect("a request");
+        within(read_frame(&mut socket)).await.expect("it gets there");
+        // Two rings later another session has ended for being idle.
+        let (later, _socket, mut idle) = watched(IDLE, IDLE).await;
+        idle.core.rule = Some(config::Rule::Gateway);
+        ends(later, tokio::spawn(idle.run())).await;
+        assert!(!run.is_finished(), "an answer is due");
+        socket.write_all(&committed(1)).await.expect("an answer");
+        assert_eq!(framed(&within(read_frame(&mut client)).await.expect("it comes")), committed(1));
+        let mut rest = Vec::new();
+        within(client.read_to_end(&mut rest)).await.expect("an end");
+        assert_eq!(
+            within(run).await.expect("a session").is_ok(),
+            goes,
+            "{zone}: to go home, or for being idle"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_request_that_stops_in_its_middle_keeps_no_connection() {
     let (mut client, mut socket, session) = watched(IDLE, IDLE).await;
