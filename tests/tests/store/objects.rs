@@ -24,7 +24,7 @@ pub(super) async fn whole_objects(store: &SharedStore) {
     store.put(&key("whole/empty"), Bytes::new(), Mode::Create).await.unwrap();
     assert_eq!(store.get(&key("whole/empty")).await.unwrap(), "");
     store.delete(&[a.clone(), key("whole/never")]).await.unwrap();
-    store.delete(&[a.clone()]).await.unwrap();
+    store.delete(std::slice::from_ref(&a)).await.unwrap();
     assert_eq!(kind(store.get(&a).await), Kind::NotFound);
     store.put(&a, text("again"), Mode::Create).await.unwrap();
 }
