@@ -34,7 +34,7 @@ pub use secret::Secret;
 pub use units::{ByteSize, UnitError, format_duration, parse_duration};
 pub use valid::Config;
 pub use valid::client_zone::{CidrMap, ClientFacts, ClientRule, Rule};
-pub use valid::cluster::{Auth, ClientTls, Cluster, Sha};
+pub use valid::cluster::{Auth, ClientTls, Cluster, Sha, Token};
 pub use valid::endpoints::BrokerEndpoints;
 pub use valid::fleet::{Fleet, Gossip, Member};
 pub use valid::gateway::Gateway;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use config::{Auth, ClientFacts, Config, Listener, Rule, Sha, Zone, Zones};
-use kafka::client::{Bootstrap, ClientTls, Dialer, OpenError, Sasl, ScramHash, Security, Stream};
+use kafka::client::{Bootstrap, ClientTls, Dialer, OpenError, Sasl, ScramHash, Security, Stream, Token};
 use kafka::types::BrokerId;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -283,7 +283,13 @@ pub fn dialer(config: &Config) -> anyhow::Result<Dialer> {
             password: secret(password),
             token_auth: false,
         },
-        Auth::OauthBearer { token } => Sasl::OauthBearer { token: secret(token), extensions: Vec::new() },
+        Auth::OauthBearer { token } => Sasl::OauthBearer {
+            token: match token {
+                config::Token::Fixed(token) => Token::Fixed(secret(token)),
+                config::Token::File(path) => Token::File(path.clone()),
+            },
+            extensions: Vec::new(),
+        },
     });
     Ok(Dialer {
         security: Security { tls: client_tls(config, true)?, sasl },

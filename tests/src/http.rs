@@ -1,4 +1,4 @@
-//! One GET over plain HTTP, for the admin port.
+//! One request over plain HTTP, for the gateway's admin port and Connect's REST interface.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -18,15 +18,32 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Asks `address` (`host:port`) for `path`. HTTP/1.0: no chunks, and the end of the stream ends the body.
+/// Asks `address` (`host:port`) for `path`.
 pub fn get(address: &str, path: &str) -> Result<Answer> {
+    ask(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+}
+
+/// Puts `json` to `path` at `address` (`host:port`).
+pub fn put(address: &str, path: &str, json: &str) -> Result<Answer> {
+    let length = json.len();
+    ask(
+        address,
+        &format!(
+            "PUT {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{json}"
+        ),
+    )
+}
+
+/// HTTP/1.0: no chunks, and the end of the stream ends the body.
+fn ask(address: &str, request: &str) -> Result<Answer> {
     let target = address.to_socket_addrs()?.next().context("no address")?;
     let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    stream.write_all(request.as_bytes())?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).with_context(|| format!("read {path}"))?;
+    stream.read_to_string(&mut text).with_context(|| format!("read the answer of {address}"))?;
     let (head, body) = text.split_once("\r\n\r\n").context("no HTTP answer")?;
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("no HTTP status")?;
     Ok(Answer { status, body: body.to_owned() })

@@ -47,7 +47,7 @@ impl Version {
             all.push((kafka, "kafka-tools", self.number()));
         }
         all.push(match self {
-            Self::Newest | Self::NewestBroker => ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"),
+            Self::Newest | Self::NewestBroker => maven::LOGGING,
             Self::V3 | Self::V2 => ("org.slf4j", "slf4j-reload4j", "1.7.36"),
         });
         all
@@ -113,9 +113,9 @@ impl Dist {
 }
 
 fn fill(version: Version, dir: &Path) -> Result<()> {
-    maven::copy_jars(dir, &version.dependencies())?;
     fs::write(dir.join("log4j.properties"), LOG4J1)?;
     fs::write(dir.join("log4j2.properties"), LOG4J2)?;
+    maven::fetch(dir, &version.dependencies())?;
     if version.needs_zookeeper() { Ok(()) } else { format(&Dist { version, dir: dir.to_owned() }) }
 }
 

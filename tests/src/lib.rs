@@ -15,6 +15,7 @@
 //!
 //! Nothing survives the test process, however it ends: see [`process`].
 
+pub mod apps;
 pub mod cache;
 pub mod certs;
 pub mod clients;
@@ -23,6 +24,8 @@ pub mod files;
 pub mod gateway;
 pub mod http;
 pub mod java;
+pub mod javac;
+pub mod jwt;
 pub mod kafka_dist;
 pub mod maven;
 pub mod netns;

@@ -1,33 +1,40 @@
 //! Jars from Maven Central, by coordinates.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Group, artifact and version.
+/// Group, artifact, version.
 pub type Coordinates = (&'static str, &'static str, &'static str);
 
-/// Copies these and what they need into `dir/lib`. Of two versions that of a jar named here wins.
-pub fn copy_jars(dir: &Path, jars: &[Coordinates]) -> Result<()> {
-    fs::write(dir.join("pom.xml"), pom(jars))?;
+/// The logging backend of Kafka 4's brokers and clients.
+pub const LOGGING: Coordinates = ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4");
+
+/// Resolves these and what they need at run time into `dir/lib`, and says where that is.
+///
+/// # Errors
+/// No Maven, or it cannot resolve them.
+pub fn fetch(dir: &Path, all: &[Coordinates]) -> Result<PathBuf> {
+    fs::write(dir.join("pom.xml"), pom(all))?;
+    let lib = dir.join("lib");
     let out = Command::new("mvn")
         .current_dir(dir)
         .args(["-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-        .arg(format!("-DoutputDirectory={}", dir.join("lib").display()))
+        .arg(format!("-DoutputDirectory={}", lib.display()))
         .output()
         .context("run mvn: Maven is needed (Debian: apt-get install maven)")?;
     ensure!(out.status.success(), "mvn: {}", String::from_utf8_lossy(&out.stdout));
-    Ok(())
+    Ok(lib)
 }
 
-fn pom(jars: &[Coordinates]) -> String {
+fn pom(all: &[Coordinates]) -> String {
     let mut text = String::from(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\
-         <groupId>tidegate</groupId><artifactId>dist</artifactId><version>1</version><dependencies>",
+         <groupId>tidegate</groupId><artifactId>kafka-dist</artifactId><version>1</version><dependencies>",
     );
-    for (group, artifact, version) in jars {
+    for (group, artifact, version) in all {
         text += &format!(
             "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
              <version>{version}</version></dependency>"

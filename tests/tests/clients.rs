@@ -1,4 +1,5 @@
-//! `make clients`: every client against every check, as a table (kept in docs/clients.md).
+//! `make clients`: every client against every check, as a table (kept in docs/clients.md). One cell, again and again:
+//! `CLIENT=kafkajs TROUBLE="follower out of sync" ROUNDS=6 make clients`.
 
 #![cfg(feature = "slow")]
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -19,23 +20,43 @@ type Cell = Result<String, String>;
 #[test]
 fn every_client_passes_every_check() {
     let mut stage = Stage::start(&[]).unwrap();
+    let clients = chosen("CLIENT", &Driver::ALL, Driver::name);
     let mut rows: Vec<(Driver, Vec<Cell>)> =
-        Driver::ALL.iter().map(|client| (*client, vec![share_alone(&mut stage, *client)])).collect();
+        clients.iter().map(|client| (*client, vec![share_alone(&mut stage, *client)])).collect();
     for (client, _) in &rows {
         let reader = stage.open(*client).unwrap();
         stage.readers.push((*client, reader));
     }
     let mut faults = String::new();
-    for trouble in Trouble::ALL {
+    let troubles = chosen("TROUBLE", &Trouble::ALL, Trouble::name).repeat(rounds());
+    for &trouble in &troubles {
         let cells = survived(&mut stage, trouble);
         if let Err(error) = stage.wait_in_zone(2 * LIMIT) {
             let _ = writeln!(faults, "after {}: {error:#}", trouble.name());
         }
         rows.iter_mut().zip(cells).for_each(|((_, row), cell)| row.push(cell));
     }
-    let table = written(&rows, &mut faults);
+    let names: Vec<_> = troubles.iter().map(|trouble| trouble.name()).collect();
+    let table = written(&rows, &names, &mut faults);
     println!("\n{table}\n{faults}");
     assert!(faults.is_empty(), "{faults}");
+}
+
+/// Those of `all` that the environment variable names, or all.
+fn chosen<T: Copy>(variable: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Vec<T> {
+    let Ok(wanted) = std::env::var(variable) else { return all.to_vec() };
+    let chosen: Vec<T> = all.iter().copied().filter(|one| name(*one) == wanted).collect();
+    assert!(
+        !chosen.is_empty(),
+        "{variable}={wanted}: there are {:?}",
+        all.iter().map(|one| name(*one)).collect::<Vec<_>>()
+    );
+    chosen
+}
+
+/// How often each trouble comes.
+fn rounds() -> usize {
+    std::env::var("ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
 }
 
 /// The share of bytes that crosses a zone while this client alone reads.
@@ -76,15 +97,14 @@ fn survived(stage: &mut Stage, trouble: Trouble) -> Vec<Cell> {
 }
 
 /// The table in Markdown; what went wrong goes to `faults` in full.
-fn written(rows: &[(Driver, Vec<Cell>)], faults: &mut String) -> String {
-    let names: Vec<_> = Trouble::ALL.iter().map(|trouble| trouble.name()).collect();
+fn written(rows: &[(Driver, Vec<Cell>)], names: &[&str], faults: &mut String) -> String {
     let mut table = format!("| client | crosses a zone | {} |\n", names.join(" | "));
     table += &format!("|---{}|\n", "|---".repeat(names.len() + 1));
     for (client, cells) in rows {
         let shown: Vec<_> =
             cells.iter().map(|cell| cell.as_ref().map_or("**FAILS**", String::as_str)).collect();
         let _ = writeln!(table, "| {client} | {} |", shown.join(" | "));
-        for (check, fault) in std::iter::once(&"crosses a zone").chain(&names).zip(cells) {
+        for (check, fault) in std::iter::once(&"crosses a zone").chain(names).zip(cells) {
             if let Err(fault) = fault {
                 let _ = writeln!(faults, "{client}, {check}: {fault}");
             }

@@ -50,7 +50,7 @@ pub(crate) struct Auth {
     pub(crate) username: Option<Leaf<String>>,
     /// Password, for PLAIN and SCRAM.
     pub(crate) password: Option<Secret>,
-    /// Bearer token, for OAUTHBEARER.
+    /// Bearer token, for OAUTHBEARER. From a file it is read anew for every session, so that it can be renewed.
     pub(crate) token: Option<Secret>,
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{SMALLEST, instead, parse_at};
 use crate::check::Surroundings;
-use crate::{Auth, Config, Error, Errors, Secret, Sha, load, parse_in};
+use crate::{Auth, Config, Error, Errors, Secret, Sha, Token, load, parse_in};
 
 const CERT: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
@@ -160,7 +160,11 @@ fn secrets_are_read_at_load_from_file_or_environment() {
     assert_eq!(plain, Auth::Plain { username, password: password.clone() });
     assert_eq!(
         auth("mechanism: OAUTHBEARER, token: {file: password}"),
-        Auth::OauthBearer { token: password }
+        Auth::OauthBearer { token: Token::File(dir.path().join("password")) }
+    );
+    assert_eq!(
+        auth("mechanism: OAUTHBEARER, token: {env: SECRET}"),
+        Auth::OauthBearer { token: Token::Fixed(password) }
     );
 }
 

@@ -54,8 +54,18 @@ pub enum Auth {
     /// RFC 7628 (KIP-255).
     OauthBearer {
         /// The bearer token.
-        token: Secret,
+        token: Token,
     },
+}
+
+/// Where a bearer token comes from. Tokens live for minutes or hours and the gateway for longer: a file is read anew
+/// for every session, the environment cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// From the environment, as it was when the configuration was loaded.
+    Fixed(Secret),
+    /// A file that held a token when the configuration was loaded.
+    File(PathBuf),
 }
 
 /// The hash of a SCRAM mechanism.
@@ -131,7 +141,7 @@ impl Auth {
     }
 }
 
-fn token(raw: &raw::Auth, check: &mut Check<'_>) -> Option<Secret> {
+fn token(raw: &raw::Auth, check: &mut Check<'_>) -> Option<Token> {
     for (key, given) in [("username", raw.username.is_some()), ("password", raw.password.is_some())] {
         if given {
             check.wrong(
@@ -142,7 +152,13 @@ fn token(raw: &raw::Auth, check: &mut Check<'_>) -> Option<Secret> {
         }
     }
     match &raw.token {
-        Some(token) => secret(check, "cluster.auth.token", token),
+        Some(token) => {
+            let now = secret(check, "cluster.auth.token", token)?;
+            Some(match check.read("cluster.auth.token", "file", &token.file) {
+                Some(path) => Token::File(check.resolve(path)),
+                None => Token::Fixed(now),
+            })
+        }
         None => check.missing("cluster.auth", "token", "{file: /run/secrets/token}"),
     }
 }

@@ -3,6 +3,7 @@
 use super::sasl::AuthError;
 use super::scram::ScramHash;
 use super::secret::Secret;
+use super::token::Token;
 
 /// Separates the parts of an OAUTHBEARER message (RFC 7628 section 3.1).
 const KVSEP: char = '\u{1}';
@@ -28,10 +29,10 @@ pub enum Sasl {
         /// Whether this is a delegation token (KIP-48).
         token_auth: bool,
     },
-    /// A bearer token (RFC 7628, KIP-255). Whoever builds this has a token that is valid now.
+    /// A bearer token (RFC 7628, KIP-255).
     OauthBearer {
         /// The token, for example a JWT.
-        token: Secret,
+        token: Token,
         /// SASL extensions (KIP-342): names of letters, and values without control characters.
         extensions: Vec<(String, String)>,
     },

@@ -18,6 +18,7 @@ mod security;
 mod stream;
 mod text;
 pub mod tls;
+mod token;
 mod versions;
 
 pub use bootstrap::{Bootstrap, NoBroker};
@@ -31,6 +32,7 @@ pub use secret::Secret;
 pub use security::{OpenError, Security, open, open_session};
 pub use stream::Stream;
 pub use tls::{ClientTls, TlsError, client_config, server_config};
+pub use token::Token;
 pub use versions::ApiVersions;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::exchange::{Call, ExchangeError};
 use super::scram::{ClientFirst, ScramError};
 use super::secret::Secret;
 use super::text::printable;
+use super::token::Token;
 use crate::code::Code;
 use crate::types::CorrelationId;
 use crate::wire::{self, Reader};
@@ -77,6 +78,14 @@ pub enum AuthError {
     /// The SCRAM exchange was broken off by us, or by the server within SCRAM.
     #[error(transparent)]
     Scram(#[from] ScramError),
+    /// The file with the bearer token cannot be read.
+    #[error("OAUTHBEARER: cannot read the token from {path}: {source}")]
+    TokenFile {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Credentials that the mechanism cannot carry.
     #[error("{mechanism}: {what}")]
     Credentials {
@@ -132,7 +141,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
                 let first = ClientFirst::new(*hash, username, *token_auth)?;
                 self.scram(first, password).await
             }
-            Sasl::OauthBearer { token, extensions } => self.bearer(&bearer_message(token, extensions)?).await,
+            Sasl::OauthBearer { token, extensions } => {
+                let token = self.token(token.clone()).await?;
+                self.bearer(&bearer_message(&token, extensions)?).await
+            }
         }
     }
 
@@ -158,6 +170,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         let last = derived.map_err(|e| self.exchange_error(std::io::Error::other(e).into()))??;
         let server_final = self.send(last.message().as_bytes()).await?;
         Ok(last.verify(&server_final)?)
+    }
+
+    async fn token(&self, token: Token) -> Result<Secret, AuthError> {
+        // A file may lie on a slow disk: not on a thread that serves other connections.
+        let read = tokio::task::spawn_blocking(move || token.now()).await;
+        read.map_err(|e| self.exchange_error(std::io::Error::other(e).into()))?
     }
 
     async fn bearer(&mut self, message: &str) -> Result<(), AuthError> {

@@ -22,6 +22,8 @@ async function main() {
 
 /** The client's log is where it says that its position was out of range, and what else went wrong. */
 function watch({ level, log }, output) {
+  // KAFKAJS_LOG_LEVEL=DEBUG tells more.
+  console.error(log.timestamp, log.message, JSON.stringify({ ...log, timestamp: undefined, message: undefined }))
   if (/out of range/i.test(`${log.message} ${log.error ?? ''}`)) output.event('reset', { message: log.message })
   else if (level <= logLevel.ERROR) output.event('error', { message: `${log.message} ${log.error ?? ''}` })
 }

@@ -138,6 +138,12 @@ impl Builder {
         self
     }
 
+    /// One more flag of the brokers' JVM.
+    pub fn jvm_flag(mut self, flag: &str) -> Self {
+        self.jvm.push(flag.into());
+        self
+    }
+
     /// Starts it and waits until every broker sees every broker.
     pub fn start(self) -> Result<Cluster> {
         ensure!(!self.ids.is_empty() && !self.hosts.is_empty(), "a cluster needs a broker and a host");

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 pub use admin::{Acl, Admin, PartitionState};
@@ -26,7 +26,7 @@ pub use error::{JavaError, class_of};
 pub use producer::{Ack, Producer, acks};
 
 use crate::process::Process;
-use crate::{Dist, Version, cache, files, reaper};
+use crate::{Dist, Version, files, javac, reaper};
 
 /// How long one call may take; Kafka's own clients give up after 60 s or 120 s.
 const CALL_LIMIT: Duration = Duration::from_secs(150);
@@ -169,15 +169,5 @@ fn deliver(output: impl BufRead, waiting: &Waiting) {
 
 fn compile(dist: &Dist) -> Result<PathBuf> {
     let sources = files::list(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("java"), ".java")?;
-    let name = format!("java-{}-{}", dist.version().number(), files::fingerprint(&sources)?);
-    let dir = cache::dir().join(name);
-    cache::fill_once(&dir, |dir| {
-        let mut javac = Command::new("javac");
-        javac.args(["-proc:none", "-nowarn", "-cp", &dist.classpath(), "-d"]).arg(dir).args(&sources);
-        let out =
-            javac.output().context("run javac: a JDK 17 is needed (Debian: openjdk-17-jdk-headless)")?;
-        ensure!(out.status.success(), "javac: {}", String::from_utf8_lossy(&out.stderr));
-        Ok(())
-    })?;
-    Ok(dir)
+    javac::compile(&format!("java-{}", dist.version().number()), &sources, &dist.classpath())
 }

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use ring::{digest, hmac, pbkdf2};
 
 use super::fake::{Fake, PATIENCE, Reply, Request, Script};
-use crate::client::{AuthError, OpenError, Sasl, ScramError, ScramHash, Secret, Security, Session};
+use crate::client::{AuthError, OpenError, Sasl, ScramError, ScramHash, Secret, Security, Session, Token};
 use crate::client::{open, open_session};
 use crate::wire::{self, Reader};
 
@@ -233,7 +233,7 @@ async fn iterations_outside_the_bounds_are_refused_before_any_work() {
 
 fn bearer(token: &str, extensions: &[(&str, &str)]) -> Sasl {
     let extensions = extensions.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    Sasl::OauthBearer { token: token.into(), extensions }
+    Sasl::OauthBearer { token: Token::Fixed(token.into()), extensions }
 }
 
 #[tokio::test]
@@ -247,6 +247,30 @@ async fn a_bearer_token_is_sent_as_the_rfc_says() {
     .await;
     let session = login(&fake, bearer("abc.def", &[("cluster", "c1")])).await.unwrap();
     assert_eq!(session.lifetime, Some(Duration::from_secs(60)));
+}
+
+#[tokio::test]
+async fn a_token_in_a_file_is_read_anew_for_every_session() {
+    let fake = broker(0, || {
+        |message: &[u8]| match message {
+            b"n,,\x01auth=Bearer second\x01\x01" => (0, "", Vec::new()),
+            _ => (58, "expired", Vec::new()),
+        }
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    let sasl = || Sasl::OauthBearer { token: Token::File(file.clone()), extensions: Vec::new() };
+    let missing = login(&fake, sasl()).await.unwrap_err();
+    assert!(matches!(missing, AuthError::TokenFile { .. }), "{missing}");
+    std::fs::write(&file, "first\n").unwrap();
+    let error = login(&fake, sasl()).await.unwrap_err().to_string();
+    assert!(error.ends_with("expired"), "{error}");
+    std::fs::write(&file, "second\n").unwrap();
+    login(&fake, sasl()).await.unwrap();
+    std::fs::write(&file, "x".repeat((512 << 10) + 1)).unwrap();
+    let error = login(&fake, sasl()).await.unwrap_err().to_string();
+    assert!(error.ends_with("longer than 524288 bytes"), "{error}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use tidegate_tests::process::Process;
-use tidegate_tests::{Dist, Version, cache, files};
+use tidegate_tests::{Dist, Version, javac};
 
 use super::feed::Feed;
 use super::signals::Stop;
@@ -110,17 +110,7 @@ pub(crate) fn megabytes(records: u64) -> u64 {
     records * RECORD_BYTES / 1_000_000
 }
 
-/// Compiles the source once per content, into the cache.
 fn compile(dist: &Dist) -> Result<PathBuf> {
     let source = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/demo/Traffic.java"));
-    let fingerprint = files::fingerprint(std::slice::from_ref(&source))?;
-    let dir = cache::dir().join(format!("demo-{}-{fingerprint}", dist.version().number()));
-    cache::fill_once(&dir, |dir| {
-        let mut javac = Command::new("javac");
-        javac.args(["-proc:none", "-nowarn", "-cp", &dist.classpath(), "-d"]).arg(dir).arg(&source);
-        let out = javac.output().context("run javac")?;
-        ensure!(out.status.success(), "javac: {}", String::from_utf8_lossy(&out.stderr));
-        Ok(())
-    })?;
-    Ok(dir)
+    javac::compile(&format!("demo-{}", dist.version().number()), &[source], &dist.classpath())
 }

@@ -1,0 +1,8 @@
+//! Kafka's own frameworks, each instance in a JVM of its own as users run them, so that one can be killed with -9.
+
+mod connect;
+mod jars;
+mod streams;
+
+pub use connect::Worker;
+pub use streams::Counting;

@@ -1,0 +1,213 @@
+//! Kafka Streams' exactly-once holds through a fleet of gateways: every number is counted once, whichever gateway,
+//! broker or instance dies meanwhile.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate_tests::apps::Counting;
+use tidegate_tests::java::{Consumer, Record, Taken};
+use tidegate_tests::{Cluster, Fleet, Java, wait};
+
+const ZONES: [&str; 3] = ["az1", "az2", "az3"];
+const PARTITIONS: i32 = 4;
+/// As many as in `Counting.java`.
+const KINDS: i64 = 16;
+
+/// Numbers sent at a time, and the pause after them: some 600 a second, which leaves two cores time for the rest.
+const BATCH: usize = 25;
+const PACE: Duration = Duration::from_millis(40);
+
+/// How long anybody may take to get over anything.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What has been counted, as the brokers tell it to a reader of committed records.
+struct Counted {
+    reader: Consumer,
+    /// For each kind its counts, in order.
+    counts: BTreeMap<i64, Vec<i64>>,
+    total: usize,
+}
+
+impl Counted {
+    fn new(cluster: &Cluster) -> Self {
+        let props = json!({"bootstrap.servers": cluster.bootstrap(), "isolation.level": "read_committed"});
+        let all: Vec<_> = (0..PARTITIONS).map(|p| ("counted", p)).collect();
+        let reader = Java::resident().unwrap().assign(props, &all).unwrap();
+        Self { reader, counts: BTreeMap::new(), total: 0 }
+    }
+
+    fn take(&mut self, wait: Duration) {
+        for taken in self.reader.take(10_000, wait).unwrap() {
+            if let Taken::Record(Record(_, _, key, _)) = taken {
+                let (kind, count) = key.split_once(' ').unwrap();
+                self.counts.entry(kind.parse().unwrap()).or_default().push(count.parse().unwrap());
+                self.total += 1;
+            }
+        }
+    }
+
+    /// Waits until as many are counted.
+    fn wait(&mut self, total: usize, what: &str) {
+        wait::until_true(&format!("{total} numbers to be counted {what}"), PATIENCE, || {
+            self.take(Duration::from_millis(200));
+            anyhow::ensure!(self.total >= total, "{}", self.total);
+            Ok(true)
+        })
+        .unwrap();
+    }
+
+    /// Waits until some more are counted than now.
+    fn wait_more(&mut self, more: usize, what: &str) {
+        self.take(Duration::ZERO);
+        self.wait(self.total + more, what);
+    }
+
+    /// Reads to the end of the log, which nobody writes any more.
+    fn read_to_end(&mut self, cluster: &Cluster) {
+        let admin = Java::resident().unwrap().admin(&cluster.bootstrap());
+        for partition in 0..PARTITIONS {
+            let (_, end) = admin.offsets("counted", partition).unwrap();
+            wait::until_true("the last count", PATIENCE, || {
+                let at = json!({"topic": "counted", "partition": partition});
+                let position = self.reader.call("position", at)?.as_i64();
+                anyhow::ensure!(position == Some(end), "{position:?} of {end}");
+                Ok(true)
+            })
+            .unwrap();
+        }
+        while {
+            let before = self.total;
+            self.take(Duration::ZERO);
+            self.total > before
+        } {}
+    }
+}
+
+/// Every kind was counted 1, 2, 3, ... up to the number of its numbers, which are 0 to `sent`.
+fn check(counts: &BTreeMap<i64, Vec<i64>>, sent: i64) {
+    for kind in 0..KINDS {
+        let expected = (sent - kind + KINDS - 1) / KINDS;
+        let seen = counts.get(&kind).map(Vec::as_slice).unwrap_or_default();
+        for (n, count) in (1..).zip(seen) {
+            assert_eq!(*count, n, "kind {kind}: {n} should follow {}: lost or counted twice", n - 1);
+        }
+        assert_eq!(seen.len() as i64, expected, "kind {kind} of {sent} numbers");
+    }
+}
+
+/// Sends 0, 1, 2, ... through the gateways, idempotently, until told to stop; how many.
+fn feed(bootstrap: &str, sent: &AtomicUsize, stop: &AtomicBool) {
+    let producer = Java::resident().unwrap().producer(json!({"bootstrap.servers": bootstrap})).unwrap();
+    while !stop.load(Ordering::Relaxed) {
+        let first = sent.load(Ordering::Relaxed);
+        let acks = producer.send(json!({"topic": "numbers", "first": first, "count": BATCH})).unwrap();
+        assert!(acks.iter().all(Result::is_ok), "{acks:?}");
+        sent.fetch_add(BATCH, Ordering::Relaxed);
+        thread::sleep(PACE);
+    }
+}
+
+struct Stage {
+    cluster: Cluster,
+    fleet: Fleet,
+    counted: Counted,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let cluster = Cluster::builder().brokers(3).racks(ZONES).property("min.insync.replicas", "2");
+        let cluster = cluster.start().unwrap();
+        let fleet = Fleet::start(&cluster, &ZONES, "").unwrap();
+        let admin = Java::resident().unwrap().admin(&cluster.bootstrap());
+        for topic in ["numbers", "counted"] {
+            admin.create_topic(topic, PARTITIONS, 3).unwrap();
+        }
+        let counted = Counted::new(&cluster);
+        Self { cluster, fleet, counted }
+    }
+
+    /// An instance at the gateway of a zone, and at no other.
+    fn instance(&self, zone: &str) -> Counting {
+        let gateway = self.fleet.site(zone).unwrap().address();
+        Counting::start(&gateway, self.cluster.dir(), &format!("counting-{zone}")).unwrap()
+    }
+
+    /// Everything that may break breaks, one after the other, and is mended; the instances that are left.
+    fn break_everything(&mut self) -> Vec<Counting> {
+        let mut first = self.instance("az1");
+        let mut second = self.instance("az2");
+        first.wait_running(PATIENCE).unwrap();
+        second.wait_running(PATIENCE).unwrap();
+        self.counted.wait_more(500, "in peace");
+        assert!(self.transactions("az1") > 0.0, "the first instance writes elsewhere");
+
+        let gateway = self.fleet.gateway("az1").unwrap();
+        gateway.kill9().unwrap();
+        assert!(!gateway.is_alive());
+        self.fleet.gateway("az1").unwrap().restart().unwrap();
+        self.counted.wait_more(1_000, "after a gateway died");
+        assert!(self.transactions("az1") > 0.0, "the first instance did not come back");
+
+        self.cluster.broker(2).unwrap().kill9().unwrap();
+        self.counted.wait_more(500, "without a broker");
+        self.cluster.broker(2).unwrap().restart().unwrap();
+        self.cluster.wait_ready().unwrap();
+        self.counted.wait_more(500, "with the broker back");
+
+        // In the middle of a transaction, and with its state: the next one has to read it back.
+        first.kill9().unwrap();
+        let mut third = self.instance("az3");
+        third.wait_running(PATIENCE).unwrap();
+        wait::until_true("the state to be restored", PATIENCE, || Ok(third.restored() > 0)).unwrap();
+        self.counted.wait_more(500, "by an instance that began without state");
+        assert!(self.transactions("az3") > 0.0, "the new instance does no work");
+        vec![second, third]
+    }
+
+    /// Bytes of transactions' ends that went through the gateway of a zone.
+    fn transactions(&mut self, zone: &str) -> f64 {
+        let metrics = self.fleet.gateway(zone).unwrap().metrics().unwrap();
+        metrics.sum("tidegate_relayed_bytes_total", &[("api", "EndTxn")])
+    }
+}
+
+#[test]
+fn streams_counts_every_number_once_whatever_dies_between() {
+    let mut stage = Stage::new();
+    let bootstrap = stage.fleet.site("az3").unwrap().address();
+    let (sent, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let instances = thread::scope(|scope| {
+        let feeder = scope.spawn(|| feed(&bootstrap, &sent, &stop));
+        let instances = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stage.break_everything()));
+        stop.store(true, Ordering::Relaxed);
+        feeder.join().unwrap();
+        instances.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    let sent = sent.load(Ordering::Relaxed);
+    stage.counted.wait(sent, "in all");
+    for instance in instances {
+        instance.finish(PATIENCE).unwrap();
+    }
+    stage.counted.read_to_end(&stage.cluster);
+    let admin = Java::resident().unwrap().admin(&stage.cluster.bootstrap());
+    let stored: i64 = (0..PARTITIONS).map(|p| admin.offsets("numbers", p).unwrap().1).sum();
+    assert_eq!(stored, sent as i64, "numbers in the log, each once");
+    check(&stage.counted.counts, sent as i64);
+    eprintln!("{sent} numbers, each counted once");
+}
+
+#[test]
+fn the_checker_finds_a_number_that_was_lost_or_counted_twice() {
+    let sound: BTreeMap<i64, Vec<i64>> = (0..KINDS).map(|kind| (kind, vec![1, 2])).collect();
+    check(&sound, 2 * KINDS);
+    for wrong in [vec![1], vec![1, 1, 2], vec![1, 2, 3], vec![2, 3], vec![2, 1]] {
+        let mut counts = sound.clone();
+        counts.insert(3, wrong);
+        std::panic::catch_unwind(|| check(&counts, 2 * KINDS)).unwrap_err();
+    }
+}
