@@ -11,6 +11,7 @@ pub mod memory;
 pub mod probe;
 pub mod register;
 pub mod s3;
+pub mod wrap;
 
 use std::fmt::Debug;
 use std::ops::Range;

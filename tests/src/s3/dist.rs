@@ -67,9 +67,10 @@ fn fill_versitygw(dir: &Path) -> Result<()> {
 
 fn s3proxy(dist: &Path, dir: &Path, data: &Path, port: u16) -> Result<Command> {
     let conf = dir.join("s3proxy.conf");
+    // Unknown headers: session tokens, which S3Proxy would refuse.
     let text = format!(
         "s3proxy.authorization=aws-v2-or-v4\ns3proxy.endpoint=http://127.0.0.1:{port}\n\
-         s3proxy.identity={ACCESS_KEY}\ns3proxy.credential={SECRET_KEY}\n\
+         s3proxy.ignore-unknown-headers=true\ns3proxy.identity={ACCESS_KEY}\ns3proxy.credential={SECRET_KEY}\n\
          jclouds.provider=filesystem-nio2\njclouds.filesystem.basedir={}\n",
         data.display()
     );
