@@ -42,7 +42,7 @@ type Ends = Arc<tokio::sync::Mutex<Option<(Instant, Offset, Offset)>>>;
 /// The tier.
 #[derive(Debug)]
 pub struct Tier {
-    /// The store.
+    /// The store, for small records.
     pub store: SharedStore,
     /// Where things lie in it.
     pub layout: Layout,
@@ -54,9 +54,15 @@ pub struct Tier {
 }
 
 impl Tier {
-    /// A tier in `store`, of which nothing is known yet. `cache`: bytes in memory.
-    pub fn new(store: SharedStore, layout: Layout, source: Arc<dyn Source>, cache: u64) -> Self {
-        let reader = Reader::new(store.clone(), layout.clone(), cache);
+    /// A tier of which nothing is known yet. `store` is for small records, `cold` for reading segments; `cache`: bytes in memory.
+    pub fn new(
+        store: SharedStore,
+        cold: SharedStore,
+        layout: Layout,
+        source: Arc<dyn Source>,
+        cache: u64,
+    ) -> Self {
+        let reader = Reader::new(cold, layout.clone(), cache);
         Self { store, layout, reader, source, held: DashMap::new(), ends: DashMap::new() }
     }
 

@@ -142,24 +142,6 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern[p..].iter().all(|c| *c == b'*')
 }
 
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_any_run_of_characters_and_a_question_mark_for_one() {
-        let is = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
-        assert!(
-            is("orders.*", "orders.eu")
-                && is("*", "x")
-                && is("a*b*c", "aXbYbc")
-                && is("t?", "t1")
-                && is("*x", "xx")
-        );
-        assert!(!is("orders.*", "orders") && !is("t?", "t") && !is("a*b", "ac") && !is("", "a"));
-    }
-}
-
 /// Kafka's characters for topic names (org.apache.kafka.common.internals.Topic), and the two wildcards.
 fn sound_pattern(pattern: &str, at: &str, check: &mut Check<'_>) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-*?".contains(&b);
@@ -221,5 +203,23 @@ impl DiskCache {
             check.wrong(&join(at, "path"), reason, "name a directory; it is made if missing");
         }
         Some(Self { path: path?, bytes: bytes? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters_and_a_question_mark_for_one() {
+        let is = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
+        assert!(
+            is("orders.*", "orders.eu")
+                && is("*", "x")
+                && is("a*b*c", "aXbYbc")
+                && is("t?", "t1")
+                && is("*x", "xx")
+        );
+        assert!(!is("orders.*", "orders") && !is("t?", "t") && !is("a*b", "ac") && !is("", "a"));
     }
 }

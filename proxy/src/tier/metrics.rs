@@ -64,6 +64,27 @@ pub fn register(meter: &Meter, gateway: &Arc<Gateway>) {
         let counter = meter.u64_observable_counter(name).with_description(what);
         counter.with_callback(move |o| each(&g, |t| o.observe(number(t), &topic(t)))).build();
     }
+    let g = gateway.clone();
+    let requests = meter.u64_observable_counter("tidegate_store_requests");
+    let requests =
+        requests.with_description("Requests that reached the object store, by operation and outcome");
+    requests
+        .with_callback(move |o| {
+            for (op, outcome, n) in g.tier.get().iter().flat_map(|ready| ready.counts.requests()) {
+                o.observe(n, &[KeyValue::new("op", op), KeyValue::new("outcome", outcome)]);
+            }
+        })
+        .build();
+    let g = gateway.clone();
+    let bytes = meter.u64_observable_counter("tidegate_store_bytes");
+    bytes
+        .with_description("Bytes of objects that went to or came from the store, by operation")
+        .with_callback(move |o| {
+            for (op, n) in g.tier.get().iter().flat_map(|ready| ready.counts.bytes()) {
+                o.observe(n, &[KeyValue::new("op", op)]);
+            }
+        })
+        .build();
     for (name, what, number) in CACHE {
         let g = gateway.clone();
         let counter = meter.u64_observable_counter(name).with_description(what);

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod assign;
+pub mod meter;
 pub mod metrics;
 pub mod offsets;
 pub mod open;
@@ -24,6 +25,7 @@ use tiering::offload::Tools;
 use tiering::tier::{Extent, Tier};
 
 use crate::app::Gateway;
+use crate::tier::meter::StoreCounts;
 use crate::view::View;
 use crate::view::interest::TopicKey;
 
@@ -50,6 +52,8 @@ pub struct Ready {
     pub tools: Tools,
     /// Topics that rules name and that can't be tiered, and why.
     pub refused: DashMap<String, String>,
+    /// What was asked of the store.
+    pub counts: Arc<StoreCounts>,
     /// `retention.ms` of topics that are tiered; -1: for ever.
     pub retention: DashMap<String, i64>,
 }

@@ -13,6 +13,7 @@ use kafka::client::log::topic_config;
 use kafka::client::metadata::{self, Cluster, PartitionInfo, Topic, Topics};
 use kafka::client::{Bootstrap, Connection, Dialer};
 use kafka::types::{BrokerId, TopicId};
+use store::wrap::{Class, Patience, Wrapped};
 use tiering::PartitionId;
 use tiering::duty::{Assignment, Duty};
 use tiering::layout::Layout;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::Gateway;
 use crate::tier::Ready;
 use crate::tier::assign::{self, Candidate};
+use crate::tier::meter::StoreCounts;
 
 /// Between two surveys: the longest another gateway's work goes unseen, unless a broker lacks an offset.
 const SURVEY_EVERY: Duration = Duration::from_secs(3);
@@ -96,8 +98,12 @@ impl Plans {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> anyhow::Result<Survey<'_>> {
-        let store = tiering::open::open(&self.store).await?;
-        store::probe::probe(&store).await.context("the store is not fit for tiering")?;
+        let counts = Arc::new(StoreCounts::default());
+        let wrapped = Wrapped::new(tiering::open::open(&self.store).await?, counts.clone());
+        // Readers, uploads and the small records that everything hangs on each have room of their own.
+        let handle = |class: Class| wrapped.handle(class.room(), Patience::default());
+        let (cold, store, control) = (handle(Class::Cold), handle(Class::Upload), handle(Class::Control));
+        store::probe::probe(&control).await.context("the store is not fit for tiering")?;
         let view = gateway
             .cluster
             .ready(Duration::from_secs(10))
@@ -107,8 +113,8 @@ impl Plans {
         let source = Arc::new(Brokers::new(self.dialer.clone(), Box::new(Near(gateway.clone()))));
         let layout = Layout::new(&cluster)?;
         let memory = self.tiering.as_ref().map_or(64 << 20, |t| t.cache.memory.0);
-        let tools = Tools { store: store.clone(), layout: layout.clone(), source: source.clone() };
-        let tier = Arc::new(Tier::new(store, layout, source.clone(), memory));
+        let tools = Tools { store, layout: layout.clone(), source: source.clone() };
+        let tier = Arc::new(Tier::new(control, cold, layout, source.clone(), memory));
         let duty = Arc::new(Duty::new(tools.clone(), tier.clone(), &gateway.fleet.id));
         let (assigned, receiver) = watch::channel(Arc::default());
         let mut survey = Survey { plans: self, source, assigned, connection: None, configs: HashMap::new() };
@@ -116,7 +122,7 @@ impl Plans {
         survey.refresh(&tier, &duty, &cluster).await?;
         tasks.spawn(duty.clone().run(receiver, tasks.clone(), stop.clone()));
         let (refused, retention) = (DashMap::new(), DashMap::new());
-        gateway.tier.set(Ready { tier, duty, tools, refused, retention });
+        gateway.tier.set(Ready { tier, duty, tools, refused, counts, retention });
         tracing::info!("the tier is open");
         Ok(survey)
     }
@@ -198,7 +204,7 @@ impl Survey<'_> {
         cluster: &Cluster,
     ) -> anyhow::Result<Vec<Assignment>> {
         let Some(tiering) = &self.plans.tiering else { return Ok(Vec::new()) };
-        let paused = ready.tools.store.list(&ready.tools.layout.paused_topics(), None, 1000).await?;
+        let paused = ready.tier.store.list(&ready.tools.layout.paused_topics(), None, 1000).await?;
         let is_paused = |id: TopicId| paused.iter().any(|m| m.key == ready.tools.layout.paused(id));
         let mut out = Vec::new();
         for topic in &cluster.topics {
