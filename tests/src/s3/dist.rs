@@ -54,7 +54,7 @@ fn fill_s3proxy(dir: &Path) -> Result<()> {
         // What Maven would choose lacks a class that another jar needs.
         ("com.fasterxml.jackson.core", "jackson-annotations", "2.21"),
     ];
-    maven::fetch(dir, &jars)
+    maven::fetch(dir, &jars).map(|_| ())
 }
 
 fn fill_versitygw(dir: &Path) -> Result<()> {
