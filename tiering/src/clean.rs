@@ -17,6 +17,9 @@ const PAGE: usize = 1000;
 /// Old manifests that stay, for people.
 const VERSIONS_KEPT: u64 = 10;
 
+/// And how long every manifest stays after it was replaced: no reader of the register sleeps longer unnoticed (`Keep::grace`).
+const VERSION_GRACE: Duration = Duration::from_secs(20 * 60);
+
 /// What cleaning found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleaned {
@@ -50,7 +53,8 @@ pub async fn partition(
     if !dry {
         cleaned.uploads = store.abort_uploads(&layout.segments(m.partition), grace).await?;
         let register = Register::new(store.clone(), layout.manifests(m.partition));
-        cleaned.versions = register.collect(Keep { versions: VERSIONS_KEPT, grace }, now).await?;
+        let keep = Keep { versions: VERSIONS_KEPT, grace: grace.max(VERSION_GRACE) };
+        cleaned.versions = register.collect(keep, now).await?;
     }
     Ok(cleaned)
 }

@@ -50,20 +50,23 @@ pub struct Tier {
     pub reader: Reader,
     source: Arc<dyn Source>,
     held: DashMap<PartitionId, Held>,
+    /// Kept, because each remembers when it was last listed.
+    registers: DashMap<PartitionId, Register>,
     ends: DashMap<PartitionId, Ends>,
 }
 
 impl Tier {
-    /// A tier of which nothing is known yet. `store` is for small records, `cold` for reading segments; `cache`: bytes in memory.
-    pub fn new(
-        store: SharedStore,
-        cold: SharedStore,
-        layout: Layout,
-        source: Arc<dyn Source>,
-        cache: u64,
-    ) -> Self {
-        let reader = Reader::new(cold, layout.clone(), cache);
-        Self { store, layout, reader, source, held: DashMap::new(), ends: DashMap::new() }
+    /// A tier of which nothing is known yet. `store` is for small records.
+    pub fn new(store: SharedStore, layout: Layout, source: Arc<dyn Source>, reader: Reader) -> Self {
+        Self {
+            store,
+            layout,
+            reader,
+            source,
+            held: DashMap::new(),
+            registers: DashMap::new(),
+            ends: DashMap::new(),
+        }
     }
 
     /// What the tier can serve of a partition, as far as this gateway knows.
@@ -99,7 +102,9 @@ impl Tier {
     /// The store; or what is there is no manifest.
     pub async fn refresh(&self, p: PartitionId) -> Result<Option<Arc<Manifest>>, ReadError> {
         let known = self.held.get(&p).map(|held| held.seq);
-        let register = Register::new(self.store.clone(), self.layout.manifests(p));
+        let register = self.registers.entry(p);
+        let register =
+            register.or_insert_with(|| Register::new(self.store.clone(), self.layout.manifests(p))).clone();
         if let Some(version) = register.read_newest(known).await?
             && !version.body.is_empty()
         {

@@ -115,6 +115,11 @@ impl TopicRule {
         if raw.hot.time.is_none() && raw.hot.bytes.is_none() {
             check.missing::<()>(at, "hot", "{time: 2h}   # what stays on the brokers");
         }
+        if trim {
+            let text = "brokers will drop what the tier holds: clients that go round the gateway see a trimmed log, and may jump; \
+                        begin with `trim: false`, and keep brokers' listeners closed to anybody but gateways";
+            check.warn(&join(at, "trim"), text);
+        }
         retain.check_against(hot, &join(at, "retain"), check);
         Some(Self { pattern: pattern?, hot, retain, trim })
     }

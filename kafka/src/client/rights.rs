@@ -25,8 +25,12 @@ const UNTOLD: i32 = i32::MIN;
 pub enum Operation {
     /// Fetch records.
     Read = 3,
+    /// Delete it, or records of it.
+    Delete = 6,
     /// See that it exists. Whoever may read, write, delete or alter may see, too.
     Describe = 8,
+    /// See its settings.
+    DescribeConfigs = 10,
 }
 
 /// A set of operations.

@@ -1,11 +1,16 @@
 //! `tidegate check --connect`: is the cluster what the file says?
 
+use std::time::Duration;
+
 use config::Config;
 use kafka::client::metadata::{Cluster, Topics, fetch};
 use kafka::client::{Connection, Dialer};
 
 use super::check::Finding;
 use super::rights;
+
+/// How long the bucket may take for all that is tried.
+const BUCKET_WAIT: Duration = Duration::from_secs(30);
 
 pub(super) fn finding(severity: &'static str, at: &str, reason: String, remedy: &str) -> Finding {
     Finding { severity, at: at.to_owned(), line: None, reason, remedy: remedy.to_owned() }
@@ -18,7 +23,25 @@ pub(super) fn finding(severity: &'static str, at: &str, reason: String, remedy: 
 pub(super) fn findings(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let dialer = tidegate_proxy::app::dialer(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(look(config, &dialer)))
+    Ok(runtime.block_on(async {
+        let mut found = look(config, &dialer).await;
+        found.extend(bucket(config).await);
+        found
+    }))
+}
+
+/// Whether the store can be reached, written and read, and keeps create-if-absent.
+async fn bucket(config: &Config) -> Option<Finding> {
+    let section = config.store.as_ref()?;
+    let tried = async { store::probe::probe(&tiering::open::open(section).await?).await };
+    let said = match tokio::time::timeout(BUCKET_WAIT, tried).await {
+        Ok(Ok(())) => return None,
+        Ok(Err(e)) => e.to_string(),
+        Err(_) => format!("does not answer within {} s", BUCKET_WAIT.as_secs()),
+    };
+    let remedy = "check the bucket, its region and endpoint, the credentials in the environment, and that they may get, put, list and delete; \
+                  a store without create-if-absent (If-None-Match: *) can't be used";
+    Some(finding("error", "store", said, remedy))
 }
 
 async fn look(config: &Config, dialer: &Dialer) -> Vec<Finding> {

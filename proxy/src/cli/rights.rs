@@ -10,6 +10,7 @@ use kafka::client::Connection;
 use kafka::client::metadata::{Cluster, MetadataError, Topic, Topics};
 use kafka::client::rights::{self, Acl, AclsError, Operation, Resource};
 use kafka::code::Code;
+use tidegate_proxy::tier::assign::rule_of;
 
 use super::check::Finding;
 use super::connect::finding;
@@ -37,6 +38,7 @@ pub(super) async fn look(config: &Config, connection: &mut Connection) -> Vec<Fi
         Ok((seen, asked)) => {
             found.extend(who.describe(&asked));
             found.extend(who.read(&seen));
+            found.extend(who.tier(config, &seen));
         }
         Err(e) => found.push(warn(
             format!("what {} may do with topics could not be looked at: {e}", who.principal),
@@ -127,6 +129,32 @@ impl Who {
             ),
             self.grant("Read", &resources(&unread)),
         ))
+    }
+
+    /// Topics that a rule of `tiering` names and that can't be moved, or not be trimmed.
+    fn tier(&self, config: &Config, seen: &Cluster) -> Vec<Finding> {
+        let Some(tiering) = &config.tiering else { return Vec::new() };
+        let needs = [
+            (
+                Operation::DescribeConfigs,
+                "DescribeConfigs",
+                "not tiered: whether they are compacted can't be seen",
+                false,
+            ),
+            (Operation::Delete, "Delete", "not trimmed: brokers keep what the tier holds", true),
+        ];
+        let mut found = Vec::new();
+        for (operation, name, so, only_trimmed) in needs {
+            let rule = |t: &&Topic| rule_of(tiering, &t.name).is_some_and(|r| r.trim || !only_trimmed);
+            let refused = |t: &&Topic| t.rights.is_some_and(|r| !r.allow(operation));
+            let without: Vec<_> =
+                seen.topics.iter().filter(rule).filter(refused).map(|t| t.name.as_str()).collect();
+            if !without.is_empty() {
+                let reason = format!("{} may not {name} {}: they are {so}", self.principal, list(&without));
+                found.push(warn(reason, self.grant(name, &resources(&without))));
+            }
+        }
+        found
     }
 
     /// Rules that could not be looked at.

@@ -107,9 +107,10 @@ fn tier(t: &TierStatus) -> Vec<String> {
     ];
     let refused = t.refused.iter().map(|r| vec![r.topic.clone(), r.reason.clone()]);
     let cache = [
-        ["blocks in memory", &t.cache_hits.to_string()],
-        ["fetched", &t.cache_misses.to_string()],
-        ["ahead", &t.read_ahead.to_string()],
+        ["in memory", &t.memory_hits.to_string()],
+        ["not in memory", &t.memory_misses.to_string()],
+        ["of those on disk", &t.disk_hits.to_string()],
+        ["fetched ahead", &t.read_ahead.to_string()],
     ];
     let cache = table(&["cold reads", "blocks"], cache.iter().map(|row| row.map(str::to_owned).to_vec()));
     let mut out = vec![table(&header, rows), cache];

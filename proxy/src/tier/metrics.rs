@@ -37,11 +37,19 @@ const COUNTERS: [(&str, &str, PerTopic); 2] = [
     ("tidegate_tier_divergences", "Times that a leader's log took another turn", |t| t.divergences),
 ];
 
-/// Counters of the cache.
-const CACHE: [(&str, &str, Whole); 3] = [
-    ("tidegate_cache_hits", "Blocks found near", |t| t.cache_hits),
-    ("tidegate_cache_misses", "Blocks that had to be fetched", |t| t.cache_misses),
-    ("tidegate_cache_read_ahead", "Blocks fetched before somebody asked", |t| t.read_ahead),
+/// Counters of the cache, by layer.
+const CACHE: [(&str, &str, [(&str, Whole); 2]); 3] = [
+    ("tidegate_cache_hits", "Blocks found near", [("memory", |t| t.memory_hits), ("disk", |t| t.disk_hits)]),
+    (
+        "tidegate_cache_misses",
+        "Blocks not found near",
+        [("memory", |t| t.memory_misses), ("disk", |t| t.disk_misses)],
+    ),
+    (
+        "tidegate_cache_errors",
+        "Blocks that could not be kept, or came back damaged",
+        [("memory", |_| 0), ("disk", |t| t.disk_errors)],
+    ),
 ];
 
 /// Registers them.
@@ -85,17 +93,22 @@ pub fn register(meter: &Meter, gateway: &Arc<Gateway>) {
             }
         })
         .build();
-    for (name, what, number) in CACHE {
+    for (name, what, layers) in CACHE {
         let g = gateway.clone();
-        let counter = meter.u64_observable_counter(name).with_description(what);
-        counter
-            .with_callback(move |o| {
-                if let Some(tier) = report::of(&g) {
-                    o.observe(number(&tier), &[KeyValue::new("layer", "memory")]);
-                }
-            })
-            .build();
+        let observe = move |o: &dyn AsyncInstrument<u64>| {
+            let tier = report::of(&g);
+            for (layer, number) in layers {
+                tier.iter().for_each(|t| o.observe(number(t), &[KeyValue::new("layer", layer)]));
+            }
+        };
+        meter.u64_observable_counter(name).with_description(what).with_callback(observe).build();
     }
+    let g = gateway.clone();
+    let ahead = meter.u64_observable_counter("tidegate_read_ahead_blocks");
+    ahead
+        .with_description("Blocks fetched before somebody asked")
+        .with_callback(move |o| report::of(&g).iter().for_each(|t| o.observe(t.read_ahead, &[])))
+        .build();
 }
 
 fn topic(t: &TopicStatus) -> [KeyValue; 1] {

@@ -13,11 +13,13 @@ use kafka::client::log::topic_config;
 use kafka::client::metadata::{self, Cluster, PartitionInfo, Topic, Topics};
 use kafka::client::{Bootstrap, Connection, Dialer};
 use kafka::types::{BrokerId, TopicId};
+use store::SharedStore;
 use store::wrap::{Class, Patience, Wrapped};
 use tiering::PartitionId;
 use tiering::duty::{Assignment, Duty};
 use tiering::layout::Layout;
 use tiering::offload::Tools;
+use tiering::read::Reader;
 use tiering::source::brokers::{Brokers, NearBy};
 use tiering::tier::Tier;
 use tokio::sync::watch;
@@ -35,6 +37,8 @@ const SURVEY_EVERY: Duration = Duration::from_secs(3);
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How long a topic's settings are believed.
 const CONFIG_LASTS: Duration = Duration::from_secs(60);
+/// Bytes in memory for a gateway that only serves what others tiered.
+const CACHE_MEMORY: u64 = 64 << 20;
 /// Manifests looked for at a time.
 const AT_ONCE: usize = 16;
 
@@ -112,9 +116,9 @@ impl Plans {
         let cluster = view.cluster_id.clone().context("the cluster says no id")?;
         let source = Arc::new(Brokers::new(self.dialer.clone(), Box::new(Near(gateway.clone()))));
         let layout = Layout::new(&cluster)?;
-        let memory = self.tiering.as_ref().map_or(64 << 20, |t| t.cache.memory.0);
         let tools = Tools { store, layout: layout.clone(), source: source.clone() };
-        let tier = Arc::new(Tier::new(control, cold, layout, source.clone(), memory));
+        let reader = self.reader(cold, &layout)?;
+        let tier = Arc::new(Tier::new(control, layout, source.clone(), reader));
         let duty = Arc::new(Duty::new(tools.clone(), tier.clone(), &gateway.fleet.id));
         let (assigned, receiver) = watch::channel(Arc::default());
         let mut survey = Survey { plans: self, source, assigned, connection: None, configs: HashMap::new() };
@@ -125,6 +129,18 @@ impl Plans {
         gateway.tier.set(Ready { tier, duty, tools, refused, counts, retention });
         tracing::info!("the tier is open");
         Ok(survey)
+    }
+}
+
+impl Plans {
+    fn reader(&self, cold: SharedStore, layout: &Layout) -> anyhow::Result<Reader> {
+        let cache = self.tiering.as_ref().map(|t| &t.cache);
+        let memory = cache.map_or(CACHE_MEMORY, |c| c.memory.0);
+        Ok(match cache.and_then(|c| c.disk.as_ref()) {
+            Some(disk) => Reader::with_disk(cold, layout.clone(), memory, (&disk.path, disk.bytes.0))
+                .with_context(|| format!("tiering.cache.disk: {}", disk.path.display()))?,
+            None => Reader::new(cold, layout.clone(), memory),
+        })
     }
 }
 

@@ -17,9 +17,15 @@ pub struct TierStatus {
     /// Topics that rules name and that can't be tiered.
     pub refused: Vec<Refused>,
     /// Blocks found in memory.
-    pub cache_hits: u64,
-    /// Blocks that had to be fetched.
-    pub cache_misses: u64,
+    pub memory_hits: u64,
+    /// Blocks that were not.
+    pub memory_misses: u64,
+    /// Of those, blocks found on disk.
+    pub disk_hits: u64,
+    /// Of those, blocks that had to be fetched although there is a disk.
+    pub disk_misses: u64,
+    /// Blocks that could not be kept on disk, or came back damaged.
+    pub disk_errors: u64,
     /// Blocks fetched before somebody asked.
     pub read_ahead: u64,
 }
@@ -96,8 +102,11 @@ pub fn of(gateway: &Gateway) -> Option<TierStatus> {
         open: true,
         refused: refused.collect(),
         topics: topics.into_iter().map(|(topic, t)| TopicStatus { topic, ..t }).collect(),
-        cache_hits: stats.hits.load(Relaxed),
-        cache_misses: stats.misses.load(Relaxed),
+        memory_hits: stats.hits.load(Relaxed),
+        memory_misses: stats.misses.load(Relaxed),
+        disk_hits: stats.disk_hits.load(Relaxed),
+        disk_misses: stats.disk_misses.load(Relaxed),
+        disk_errors: stats.disk_errors.load(Relaxed),
         read_ahead: stats.ahead.load(Relaxed),
     })
 }

@@ -48,10 +48,9 @@ pub fn trim_to(m: &Manifest, hot: Hot, behind: u64, now: i64) -> Option<Offset> 
     (to > m.trimmed && to > m.start).then_some(to)
 }
 
-/// Where the visible log shall begin, if later than it does.
+/// Where the tier's part of the log shall begin, if later than it does. What brokers still hold of it stays visible.
 pub fn retain_from(m: &Manifest, keep: Hot, behind: u64, now: i64) -> Option<Offset> {
-    // What brokers still hold is theirs to keep: only what they were told to drop goes.
-    let to = first_kept(&m.entries, keep, behind, now)?.min(m.trimmed);
+    let to = first_kept(&m.entries, keep, behind, now)?;
     (to > m.start).then_some(to)
 }
 
@@ -119,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn brokers_are_never_told_twice_and_retention_never_passes_what_they_hold() {
+    fn brokers_are_never_told_twice_and_retention_drops_the_oldest() {
         let mut m = manifest();
         m.trimmed = Offset(20);
         assert_eq!(trim_to(&m, hot(None, Some(200)), 0, 0), None);
-        assert_eq!(retain_from(&m, hot(None, Some(0)), 0, 0), Some(Offset(20)));
-        m.start = Offset(20);
-        assert_eq!(retain_from(&m, hot(None, Some(0)), 0, 0), None);
+        assert_eq!(retain_from(&m, hot(None, Some(100)), 0, 0), Some(Offset(30)));
+        m.start = Offset(30);
+        assert_eq!(retain_from(&m, hot(None, Some(100)), 0, 0), None);
     }
 
     #[test]

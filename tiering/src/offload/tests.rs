@@ -189,7 +189,7 @@ async fn young_records_wait_until_there_are_enough_of_them() {
 }
 
 #[tokio::test]
-async fn retention_drops_the_oldest_and_never_what_brokers_hold() {
+async fn retention_drops_the_oldest() {
     let (store, log) = (Memory::default(), log_of(100));
     let mut offloader = offload(&tools(Arc::new(store), &log), rules(true)).await.unwrap();
     let keep = Hot { time: None, bytes: Some(2500) };

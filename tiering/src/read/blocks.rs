@@ -13,6 +13,7 @@ use crate::PartitionId;
 use crate::layout::Layout;
 use crate::manifest::{Entry, Spill, decode_spill};
 use crate::read::ReadError;
+use crate::read::disk::Disk;
 use crate::segment::aux::Aux;
 use crate::verify::{self, VerifyError};
 
@@ -24,10 +25,16 @@ const SMALL_SHARE: u64 = 16;
 /// What the cache did.
 #[derive(Debug, Default)]
 pub struct CacheStats {
-    /// Blocks that were there.
+    /// Blocks that were in memory.
     pub hits: AtomicU64,
-    /// Blocks that had to be fetched.
+    /// Blocks that were not.
     pub misses: AtomicU64,
+    /// Of those, blocks that were on disk.
+    pub disk_hits: AtomicU64,
+    /// Of those, blocks that had to be fetched, where there is a disk.
+    pub disk_misses: AtomicU64,
+    /// Blocks that could not be kept on disk, or came back damaged.
+    pub disk_errors: AtomicU64,
     /// Blocks fetched ahead.
     pub ahead: AtomicU64,
 }
@@ -67,6 +74,7 @@ struct Shared {
     layout: Layout,
     blocks: Cache<Name, Thing, Weight>,
     small: Cache<Name, Thing, Weight>,
+    disk: Option<Disk>,
     ahead: Arc<Semaphore>,
     stats: CacheStats,
 }
@@ -77,7 +85,7 @@ pub struct Blocks(Arc<Shared>);
 
 impl Blocks {
     /// A cache of `memory` bytes over the store.
-    pub(super) fn new(store: SharedStore, layout: Layout, memory: u64) -> Self {
+    pub(super) fn new(store: SharedStore, layout: Layout, memory: u64, disk: Option<Disk>) -> Self {
         let small = (memory / SMALL_SHARE).max(4 << 20);
         let block = u64::from(crate::segment::BLOCK);
         let blocks = memory.saturating_sub(small).max(4 * block);
@@ -86,6 +94,7 @@ impl Blocks {
             layout,
             blocks: cache((blocks / block) as usize + 1, blocks),
             small: cache(10_000, small),
+            disk,
             ahead: Arc::new(Semaphore::new(AHEAD_MAX)),
             stats: CacheStats::default(),
         }))
@@ -195,10 +204,42 @@ impl Shared {
         index: u32,
     ) -> Result<Thing, ReadError> {
         let fetch = async {
+            if let Some(bytes) = self.on_disk(entry, aux, index).await {
+                return Ok(Thing::Block(bytes));
+            }
             let bytes = verify::block(&self.store, &self.layout, p, &entry, aux, index).await?;
+            self.keep_on_disk(entry, index, &bytes).await;
             Ok(Thing::Block(bytes))
         };
         self.blocks.get_or_insert_async(&name, fetch).await
+    }
+}
+
+impl Shared {
+    /// The block from disk, if it is there and sound.
+    async fn on_disk(&self, entry: Entry, aux: &Aux, index: u32) -> Option<Bytes> {
+        let disk = self.disk.as_ref()?;
+        let name = (entry.nonce, index);
+        let Some(bytes) = disk.get(name).await else {
+            self.stats.disk_misses.fetch_add(1, Relaxed);
+            return None;
+        };
+        if aux.blocks.get(index as usize) == Some(&crc32c::crc32c(&bytes)) {
+            self.stats.disk_hits.fetch_add(1, Relaxed);
+            return Some(bytes);
+        }
+        self.stats.disk_errors.fetch_add(1, Relaxed);
+        disk.drop_block(name);
+        None
+    }
+
+    async fn keep_on_disk(&self, entry: Entry, index: u32, bytes: &Bytes) {
+        let Some(disk) = &self.disk else { return };
+        if let Err(e) = disk.put((entry.nonce, index), bytes.clone()).await
+            && self.stats.disk_errors.fetch_add(1, Relaxed).is_multiple_of(1000)
+        {
+            tracing::warn!("tier: a block can't be kept on disk (one line for 1000 of them): {e}");
+        }
     }
 }
 

@@ -5,10 +5,13 @@
 
 mod ahead;
 mod blocks;
+mod disk;
 mod lookup;
 pub mod time;
 mod window;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +22,7 @@ use store::SharedStore;
 use crate::layout::Layout;
 use crate::manifest::{Entry, Manifest};
 use crate::read::ahead::Ahead;
+use crate::read::disk::Disk;
 use crate::read::window::Window;
 use crate::segment::aux::Aux;
 
@@ -56,7 +60,21 @@ pub struct Reader {
 impl Reader {
     /// A reader with a cache of `memory` bytes.
     pub fn new(store: SharedStore, layout: Layout, memory: u64) -> Self {
-        Self { blocks: Blocks::new(store, layout, memory), ahead: Arc::default() }
+        Self { blocks: Blocks::new(store, layout, memory, None), ahead: Arc::default() }
+    }
+
+    /// The same with a cache of so many bytes in this directory below it, which outlives restarts.
+    ///
+    /// # Errors
+    /// The directory can't be used.
+    pub fn with_disk(
+        store: SharedStore,
+        layout: Layout,
+        memory: u64,
+        (dir, bytes): (&Path, u64),
+    ) -> io::Result<Self> {
+        let disk = Disk::open(dir, bytes)?;
+        Ok(Self { blocks: Blocks::new(store, layout, memory, Some(disk)), ahead: Arc::default() })
     }
 
     /// What the cache did.

@@ -9,6 +9,7 @@ use crate::offload::{Offloader, Step, Tools};
 use crate::testing::{FakeLog, abort_marker, batch, commit_marker, in_transaction, named, view};
 
 struct Stage {
+    store: Arc<Memory>,
     log: Arc<FakeLog>,
     reader: Reader,
     manifest: Manifest,
@@ -24,7 +25,7 @@ async fn stage(batches: Vec<Vec<u8>>, aborted: Vec<(i64, i64, i64)>, segment: u3
     let mut offloader = Offloader::take_over(tools, named(), rules, "me").await.unwrap();
     while offloader.step().await.unwrap() != Step::Idle {}
     let manifest = offloader.manifest().clone();
-    Stage { log, reader: Reader::new(store, layout, 64 << 20), manifest }
+    Stage { log, reader: Reader::new(store.clone(), layout, 64 << 20), manifest, store }
 }
 
 fn plain(n: i64) -> Vec<Vec<u8>> {
@@ -143,4 +144,28 @@ async fn batches_across_block_boundaries_come_whole() {
         assert_eq!(slice.records[..], s.log.with(|l| l.bytes(from, slice.end.0))[..]);
         assert!(Batches::new(&slice.records).all(|b| b.unwrap().crc_ok()));
     }
+}
+
+#[tokio::test]
+async fn what_was_read_once_is_read_from_disk_after_a_restart_and_never_if_it_was_damaged_there() {
+    use std::sync::atomic::Ordering::Relaxed;
+    let s = stage(plain(10), vec![], 100_000).await;
+    let dir = tempfile::tempdir().unwrap();
+    let reader = || {
+        let layout = Layout::new("cluster-1").unwrap();
+        Reader::with_disk(s.store.clone(), layout, 64 << 20, (dir.path(), 64 << 20)).unwrap()
+    };
+    let read = async |r: &Reader| r.read(&s.manifest, Offset(0), 100, true).await.unwrap().unwrap().records;
+    let first = reader();
+    let bytes = read(&first).await;
+    assert_eq!(first.stats().disk_misses.load(Relaxed), 1);
+    let second = reader();
+    assert_eq!(read(&second).await, bytes);
+    assert_eq!((second.stats().disk_hits.load(Relaxed), second.stats().disk_misses.load(Relaxed)), (1, 0));
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        std::fs::write(file.unwrap().path(), b"rubbish").unwrap();
+    }
+    let third = reader();
+    assert_eq!(read(&third).await, bytes, "fetched again");
+    assert_eq!(third.stats().disk_errors.load(Relaxed), 1);
 }
