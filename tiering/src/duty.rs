@@ -150,7 +150,9 @@ impl Duty {
                 offloader.step().await?
             };
             *pause = PAUSE.0;
-            self.publish(&offloader);
+            if step != Step::Idle {
+                self.publish(&offloader);
+            }
             self.note_step(assignment, step, offloader.lag);
             if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) {
                 retained = Some(Instant::now());

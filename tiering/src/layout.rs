@@ -121,16 +121,12 @@ pub fn marker_body(marker: &Marker) -> bytes::Bytes {
     serde_json::to_vec(marker).expect("plain data").into()
 }
 
-/// Whether a key is a marker's.
-pub fn is_marker(key: &Key) -> bool {
-    id_of(key).is_some()
-}
-
-fn id_of(key: &Key) -> Option<TopicId> {
+/// The topic whose marker has this key; `None` if it is no marker's.
+pub fn marker_id(key: &Key) -> Option<TopicId> {
     crate::manifest::parse_id(key.as_str().rsplit('/').next()?)
 }
 
-/// Reads a marker's key and object; `None` if it is none.
-pub fn read_marker(key: &Key, body: &[u8]) -> Option<(TopicId, Marker)> {
-    Some((id_of(key)?, serde_json::from_slice(body).ok()?))
+/// Reads a marker's object; `None` if it is none.
+pub fn read_marker(body: &[u8]) -> Option<Marker> {
+    serde_json::from_slice(body).ok()
 }

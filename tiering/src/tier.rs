@@ -1,21 +1,22 @@
 //! What a gateway knows of the tier: the newest manifest of each partition, and the reader.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use dashmap::DashMap;
 use kafka::types::{Offset, Partition, TopicId};
 use store::register::{Register, Seq};
 use store::{Key, SharedStore};
 
 use crate::PartitionId;
-use crate::layout::{Layout, Marker, is_marker, read_marker};
+use crate::layout::{Layout, Marker, marker_id, read_marker};
 use crate::manifest::{Life, Manifest};
 use crate::read::{ReadError, Reader};
 use crate::source::{Named, Source, SourceError};
 
+/// Objects in one listing.
+const PAGE: usize = 1000;
 /// How long a partition's ends are believed.
 const ENDS_LAST: Duration = Duration::from_millis(500);
 
@@ -131,12 +132,25 @@ impl Tier {
         Ok((high_watermark, stable))
     }
 
-    /// Every topic that has something in the bucket.
+    /// The ids of all topics that have something in the bucket: a listing per thousand.
     ///
     /// # Errors
     /// The store.
-    pub async fn topics(&self) -> Result<Vec<(TopicId, Marker)>, store::Error> {
-        topics(&self.store, &self.layout).await
+    pub async fn topic_ids(&self) -> Result<HashSet<TopicId>, store::Error> {
+        Ok(markers(&self.store, &self.layout).await?.into_iter().map(|(id, _)| id).collect())
+    }
+}
+
+/// The markers in the bucket. Some stores list what is still being written as well, under a name of its own.
+async fn markers(store: &SharedStore, layout: &Layout) -> Result<Vec<(TopicId, Key)>, store::Error> {
+    let (mut out, mut after): (Vec<_>, Option<Key>) = (Vec::new(), None);
+    loop {
+        let page = store.list(&layout.topics(), after.as_ref(), PAGE).await?;
+        out.extend(page.iter().filter_map(|meta| Some((marker_id(&meta.key)?, meta.key.clone()))));
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
+            _ => return Ok(out),
+        }
     }
 }
 
@@ -145,20 +159,11 @@ impl Tier {
 /// # Errors
 /// The store.
 pub async fn topics(store: &SharedStore, layout: &Layout) -> Result<Vec<(TopicId, Marker)>, store::Error> {
-    const PAGE: usize = 1000;
-    let (mut out, mut after): (Vec<_>, Option<Key>) = (Vec::new(), None);
-    loop {
-        let page = store.list(&layout.topics(), after.as_ref(), PAGE).await?;
-        // Some stores list what is still being written, under a name of its own.
-        for meta in page.iter().filter(|meta| is_marker(&meta.key)) {
-            let body: Bytes = store.get(&meta.key).await?;
-            out.extend(read_marker(&meta.key, &body));
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-            _ => return Ok(out),
-        }
+    let mut out = Vec::new();
+    for (id, key) in markers(store, layout).await? {
+        out.extend(read_marker(&store.get(&key).await?).map(|marker| (id, marker)));
     }
+    Ok(out)
 }
 
 /// The partitions of a topic that have something in the bucket: one small listing each.

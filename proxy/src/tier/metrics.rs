@@ -10,8 +10,8 @@ use crate::tier::report::{self, TierStatus, TopicStatus};
 
 /// One number per topic.
 type PerTopic = fn(&TopicStatus) -> u64;
-/// One number of the whole.
-type Whole = fn(&TierStatus) -> u64;
+/// One number of each layer of the cache.
+type Layers = [(&'static str, fn(&TierStatus) -> u64); 2];
 
 /// Gauges by topic.
 const GAUGES: [(&str, &str, PerTopic); 6] = [
@@ -38,7 +38,7 @@ const COUNTERS: [(&str, &str, PerTopic); 2] = [
 ];
 
 /// Counters of the cache, by layer.
-const CACHE: [(&str, &str, [(&str, Whole); 2]); 3] = [
+const CACHE: [(&str, &str, Layers); 3] = [
     ("tidegate_cache_hits", "Blocks found near", [("memory", |t| t.memory_hits), ("disk", |t| t.disk_hits)]),
     (
         "tidegate_cache_misses",

@@ -1,7 +1,7 @@
 //! Opens the tier once cluster and store answer, then surveys the cluster's topics again and again: what is new in the tier, and what this gateway is
 //! to offload.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -31,8 +31,11 @@ use crate::tier::Ready;
 use crate::tier::assign::{self, Candidate};
 use crate::tier::meter::StoreCounts;
 
-/// Between two surveys: the longest another gateway's work goes unseen, unless a broker lacks an offset.
+/// Between two surveys: the longest a dead gateway's partitions wait for another.
 const SURVEY_EVERY: Duration = Duration::from_secs(3);
+/// In one survey of so many, manifests that other gateways write are looked for: each costs a request. Sooner whenever a broker lacks an offset, or
+/// somebody asks for the log's start or a time.
+const REFRESH_ONE_IN: u32 = 10;
 /// Pause after the store or the cluster could not be had.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How long a topic's settings are believed.
@@ -121,7 +124,8 @@ impl Plans {
         let tier = Arc::new(Tier::new(control, layout, source.clone(), reader));
         let duty = Arc::new(Duty::new(tools.clone(), tier.clone(), &gateway.fleet.id));
         let (assigned, receiver) = watch::channel(Arc::default());
-        let mut survey = Survey { plans: self, source, assigned, connection: None, configs: HashMap::new() };
+        let mut survey =
+            Survey { plans: self, source, assigned, connection: None, configs: HashMap::new(), round: 0 };
         let cluster = survey.cluster().await?;
         survey.refresh(&tier, &duty, &cluster).await?;
         tasks.spawn(duty.clone().run(receiver, tasks.clone(), stop.clone()));
@@ -160,6 +164,7 @@ struct Survey<'a> {
     connection: Option<Connection>,
     /// Topics' cleanup policies and retention.
     configs: HashMap<TopicId, (Instant, Settings)>,
+    round: u32,
 }
 
 impl Survey<'_> {
@@ -190,13 +195,15 @@ impl Survey<'_> {
     }
 
     /// Looks for newer manifests of everything that is in the tier and that this gateway doesn't write itself.
-    async fn refresh(&self, tier: &Arc<Tier>, duty: &Duty, cluster: &Cluster) -> anyhow::Result<()> {
-        let tiered: HashSet<TopicId> = tier.topics().await?.into_iter().map(|(id, _)| id).collect();
+    async fn refresh(&mut self, tier: &Arc<Tier>, duty: &Duty, cluster: &Cluster) -> anyhow::Result<()> {
+        let tiered = tier.topic_ids().await?;
+        let all = self.round.is_multiple_of(REFRESH_ONE_IN);
+        self.round = self.round.wrapping_add(1);
         let mut ids = Vec::new();
         for topic in cluster.topics.iter().filter(|t| tiered.contains(&t.id)) {
             ids.extend(topic.partitions.iter().map(|p| PartitionId { topic: topic.id, partition: p.index }));
         }
-        ids.retain(|id| !duty.has(*id));
+        ids.retain(|id| !duty.has(*id) && (all || tier.manifest(*id).is_none()));
         let mut looking = tokio::task::JoinSet::new();
         for id in ids {
             if looking.len() >= AT_ONCE

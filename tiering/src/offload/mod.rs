@@ -8,7 +8,7 @@ pub mod plan;
 mod upload;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka::batch::{BatchError, Batches};
 use kafka::client::log::Fetched;
@@ -128,6 +128,8 @@ pub struct Offloader {
     ledger: Ledger,
     /// Seen with the last step.
     pub lag: Lag,
+    /// Since when the records at this offset wait. By this clock, not by their timestamps: those are the producers' own, and may be of long ago.
+    waiting: Option<(Offset, Instant)>,
 }
 
 impl Offloader {
@@ -143,7 +145,7 @@ impl Offloader {
     ) -> Result<Self, OffloadError> {
         let start = || tools.source.log_start(&name);
         let ledger = Ledger::take_over(&tools, &name, owner, start).await?;
-        Ok(Self { tools, name, rules, ledger, lag: Lag::default() })
+        Ok(Self { tools, name, rules, ledger, lag: Lag::default(), waiting: None })
     }
 
     /// The manifest as last committed.
@@ -171,10 +173,22 @@ impl Offloader {
         }
         let now = now_ms();
         self.lag = self.lag_of(&fetched, next, now)?;
-        if plan::is_due(&self.rules, self.lag) {
+        let waited = self.waited(next);
+        if plan::is_due(&self.rules, self.lag, waited) {
             return self.upload(next, fetched).await;
         }
         self.trim(&fetched, now).await
+    }
+
+    /// How long the records at `next` have been waiting.
+    fn waited(&mut self, next: Offset) -> Duration {
+        if self.lag.offsets == 0 {
+            self.waiting = None;
+            return Duration::ZERO;
+        }
+        let since = self.waiting.filter(|(at, _)| *at == next).map_or_else(Instant::now, |(_, since)| since);
+        self.waiting = Some((next, since));
+        since.elapsed()
     }
 
     /// The epoch of the last record that the tier holds.

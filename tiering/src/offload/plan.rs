@@ -22,16 +22,15 @@ pub struct Hot {
 pub struct Rules {
     /// A segment has at most so many bytes (but always a batch).
     pub segment_bytes: u32,
-    /// And is cut sooner if its first record is older than this.
+    /// And is cut sooner if its first record has waited for so long.
     pub segment_age: Duration,
     /// What stays on the brokers; `None`: they keep all (copy only).
     pub trim: Option<Hot>,
 }
 
-/// Whether there is a segment to upload.
-pub fn is_due(rules: &Rules, lag: Lag) -> bool {
-    lag.offsets > 0
-        && (lag.bytes >= u64::from(rules.segment_bytes) || lag.seconds >= rules.segment_age.as_secs())
+/// Whether there is a segment to upload. `waited`: how long there has been something.
+pub fn is_due(rules: &Rules, lag: Lag, waited: Duration) -> bool {
+    lag.offsets > 0 && (lag.bytes >= u64::from(rules.segment_bytes) || waited >= rules.segment_age)
 }
 
 /// How many offsets the whole batches in `records` cover; 0 if there is none.
@@ -130,8 +129,10 @@ mod tests {
     #[test]
     fn a_segment_is_due_when_it_is_full_or_old_and_never_when_there_is_nothing() {
         let rules = Rules { segment_bytes: 1000, segment_age: Duration::from_secs(60), trim: None };
-        let lag = |offsets, bytes, seconds| Lag { offsets, bytes, seconds };
-        assert!(is_due(&rules, lag(1, 1000, 0)) && is_due(&rules, lag(1, 1, 60)));
-        assert!(!is_due(&rules, lag(1, 999, 59)) && !is_due(&rules, lag(0, 0, 1000)));
+        let due = |offsets, bytes, waited| {
+            is_due(&rules, Lag { offsets, bytes, seconds: 0 }, Duration::from_secs(waited))
+        };
+        assert!(due(1, 1000, 0) && due(1, 1, 60));
+        assert!(!due(1, 999, 59) && !due(0, 0, 1000));
     }
 }

@@ -10,6 +10,7 @@ use kafka::client::{Connection, Dialer};
 use kafka::code::Code;
 use kafka::types::{BrokerId, LeaderEpoch, Offset};
 
+use crate::PartitionId;
 use crate::source::{Named, Source, SourceError};
 
 /// Idle connections kept per broker.
@@ -22,8 +23,15 @@ const TRIM_WAIT_MS: i32 = 10_000;
 pub struct Brokers {
     dialer: Dialer,
     near: Near,
-    cluster: RwLock<Arc<Cluster>>,
+    cluster: RwLock<Arc<Known>>,
     idle: Mutex<HashMap<BrokerId, Vec<Connection>>>,
+}
+
+/// The cluster, with its partitions by id.
+#[derive(Debug, Default)]
+struct Known {
+    cluster: Arc<Cluster>,
+    places: HashMap<PartitionId, PartitionInfo>,
 }
 
 /// Says whether a broker is in this gateway's zone.
@@ -43,18 +51,24 @@ impl Brokers {
 
     /// What the cluster looks like now.
     pub fn update(&self, cluster: Arc<Cluster>) {
-        *self.cluster.write().unwrap_or_else(PoisonError::into_inner) = cluster;
+        let mut places = HashMap::new();
+        for topic in &cluster.topics {
+            let id = |p: &PartitionInfo| PartitionId { topic: topic.id, partition: p.index };
+            places.extend(topic.partitions.iter().map(|p| (id(p), p.clone())));
+        }
+        *self.cluster.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Known { cluster, places });
     }
 
-    fn cluster(&self) -> Arc<Cluster> {
+    fn known(&self) -> Arc<Known> {
         self.cluster.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn place(&self, p: &Named) -> Result<PartitionInfo, SourceError> {
-        let cluster = self.cluster();
-        let topic = cluster.topics.iter().find(|t| t.id == p.id.topic);
-        let place = topic.and_then(|t| t.partitions.iter().find(|i| i.index == p.id.partition));
-        place.cloned().ok_or_else(|| SourceError::Away(format!("{}: not in the cluster's metadata", p.topic)))
+        self.known()
+            .places
+            .get(&p.id)
+            .cloned()
+            .ok_or_else(|| SourceError::Away(format!("{}: not in the cluster's metadata", p.topic)))
     }
 
     fn leader(&self, p: &Named) -> Result<BrokerId, SourceError> {
@@ -68,8 +82,8 @@ impl Brokers {
         if let Some(connection) = idle {
             return Ok(connection);
         }
-        let cluster = self.cluster();
-        let known = cluster.brokers.iter().find(|b| b.id == broker);
+        let known = self.known();
+        let known = known.cluster.brokers.iter().find(|b| b.id == broker);
         let known =
             known.ok_or_else(|| SourceError::Away(format!("broker {broker} is not in the cluster")))?;
         let connected = Connection::connect(&self.dialer, &known.host, known.port).await;
