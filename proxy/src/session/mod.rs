@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod core;
 pub mod fault;
+pub mod gulp;
 pub mod idle;
 pub mod lane;
 pub mod open;

@@ -12,6 +12,7 @@ use crate::app::{Door, Gateway};
 use crate::session::Session;
 use crate::session::core::Core;
 use crate::session::fault::Fault;
+use crate::session::gulp::Gulp;
 use crate::session::stream::ClientStream;
 use crate::view::View;
 
@@ -60,7 +61,7 @@ async fn accept(
     port_broker: Option<BrokerId>,
 ) -> Result<(ClientStream, Option<BrokerId>), Fault> {
     let Some(acceptor) = &door.tls else { return Ok((ClientStream::Plain(tcp), port_broker)) };
-    let handshake = tokio::time::timeout(gateway.handshake_max, acceptor.accept(tcp));
+    let handshake = tokio::time::timeout(gateway.handshake_max, acceptor.accept(Gulp::new(tcp)));
     let tls = handshake.await.map_err(|_| Fault::Handshake)?.map_err(Fault::Tls)?;
     let name = tls.get_ref().1.server_name();
     let by_name = name.and_then(|n| door.endpoints.brokers.broker_of_sni(n)).map(BrokerId);
