@@ -1,16 +1,20 @@
 //! The bucket as it stands, without a gateway and without a cluster: what is in it, and how to change it by hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use kafka::types::{Partition, TopicId};
 use store::register::Register;
-use store::{Key, Mode, SharedStore};
+use store::{Key, Meta, Mode, SharedStore};
 
 use crate::PartitionId;
-use crate::layout::{Layout, Marker};
-use crate::manifest::Manifest;
+use crate::layout::{Layout, Marker, marker_body};
+use crate::manifest::{Life, Manifest};
 use crate::read::ReadError;
 use crate::tier;
-use kafka::types::TopicId;
+
+/// Objects listed, and deleted, at a time.
+const PAGE: usize = 1000;
 
 /// A topic in the bucket.
 #[derive(Clone, Debug)]
@@ -112,5 +116,78 @@ impl TopicInBucket {
     /// How many segments it has.
     pub fn segments(&self) -> usize {
         self.partitions.iter().map(|m| m.segments()).sum()
+    }
+}
+
+/// Every object that a topic has, its manifests and its marker included: name and bytes.
+///
+/// # Errors
+/// The store.
+pub async fn objects(
+    store: &SharedStore,
+    layout: &Layout,
+    topic: TopicId,
+) -> Result<Vec<Meta>, store::Error> {
+    let prefix = layout.topic_prefix(PartitionId { topic, partition: Partition(0) });
+    let (mut all, mut after) = (Vec::new(), None::<Key>);
+    loop {
+        let page = store.list(&prefix, after.as_ref(), PAGE).await?;
+        let full = page.len() == PAGE;
+        after = page.last().map(|meta| meta.key.clone());
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}
+
+/// Forgets a topic that its cluster has deleted. Its marker says so first, so that a run that was cut short can be told from
+/// one that never was, and goes last.
+///
+/// # Errors
+/// The store. What is left goes with the next try.
+pub async fn forget(
+    store: &SharedStore,
+    layout: &Layout,
+    topic: TopicId,
+    name: &str,
+) -> Result<usize, store::Error> {
+    let p = PartitionId { topic, partition: Partition(0) };
+    let marker = Marker { name: name.to_owned(), life: Life::Purging };
+    store.put(&layout.topic(p), marker_body(&marker), Mode::Overwrite).await?;
+    let keys: Vec<_> = objects(store, layout, topic).await?.into_iter().map(|meta| meta.key).collect();
+    for batch in keys.chunks(PAGE) {
+        store.delete(batch).await?;
+    }
+    store.abort_uploads(&layout.topic_prefix(p), Duration::ZERO).await?;
+    store.delete(&[layout.paused(topic), layout.topic(p)]).await?;
+    Ok(keys.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Store;
+    use store::memory::Memory;
+
+    use super::*;
+    use crate::testing::named;
+
+    #[tokio::test]
+    async fn a_forgotten_topic_leaves_nothing_and_its_neighbours_everything() {
+        let memory = Memory::default();
+        let store: SharedStore = Arc::new(memory.clone());
+        let (layout, id) = (Layout::new("c").unwrap(), named().id);
+        let other = PartitionId { topic: TopicId([8; 16]), ..id };
+        for p in [id, other] {
+            let marker = Marker { name: "t".to_owned(), life: Life::Live };
+            store.put(&layout.topic(p), marker_body(&marker), Mode::Create).await.unwrap();
+            let key = layout.partition(p).join("seg/x").unwrap();
+            store.put(&key, "x".into(), Mode::Create).await.unwrap();
+        }
+        pause(&store, &layout, id.topic, true).await.unwrap();
+        assert_eq!(clusters(&store).await.unwrap(), vec!["c"]);
+        assert_eq!(forget(&store, &layout, id.topic, "t").await.unwrap(), 1);
+        let left: Vec<_> = memory.list("", None, 100).await.unwrap().into_iter().map(|m| m.key).collect();
+        assert_eq!(left, vec![layout.partition(other).join("seg/x").unwrap(), layout.topic(other)]);
     }
 }

@@ -202,6 +202,7 @@ impl Policy for Judge<'_> {
             return 0;
         }
         if !is_follower_trouble(head.error)
+            || self.core.gateway.zones.reads == Reads::AsIs
             || self.core.steering.is_none()
             || !self.leads_elsewhere(topic, head)
         {

@@ -1,8 +1,13 @@
-//! `tier gc`, `tier pause`, `tier resume`.
+//! `tier gc`, `tier drop`, `tier pause`, `tier resume`.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::{Context, bail};
+use kafka::client::Bootstrap;
+use kafka::client::metadata::{self, Topics};
+use kafka::types::TopicId;
 use serde_json::json;
 use tiering::{bucket, clean};
 
@@ -40,6 +45,47 @@ pub(super) async fn pause(o: &Opened, topic: &str, paused: bool) -> anyhow::Resu
     match o.output {
         Output::Json => print(&json!({"topic": topic, "paused": paused}).to_string())?,
         Output::Table => print(&format!("{topic}: {done}"))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The ids of the topics that the cluster of this file has.
+pub(super) async fn topics_of(file: &Path) -> anyhow::Result<Vec<TopicId>> {
+    let config = crate::cli::load(file)?;
+    let servers = config.cluster.bootstrap.iter().map(|s| (s.host.clone(), s.port)).collect();
+    let bootstrap = Bootstrap::new(tidegate_proxy::app::dialer(&config)?, servers);
+    let why = "whether the topic still exists has to be asked of the cluster; if that is gone for good, say --cluster-gone";
+    let mut connection = bootstrap.any(&[]).await.context(why)?;
+    let cluster = metadata::fetch(&mut connection, Topics::All).await.context(why)?;
+    Ok(cluster.topics.into_iter().map(|t| t.id).collect())
+}
+
+pub(super) async fn drop_topic(
+    o: &Opened,
+    topic: &str,
+    existing: &[TopicId],
+    delete: bool,
+) -> anyhow::Result<ExitCode> {
+    let (mut objects, mut bytes) = (0, 0);
+    for t in o.topics(Some(topic)).await? {
+        if existing.contains(&t.id) {
+            bail!(
+                "topic {topic} still exists in the cluster: delete it there first; to stop copying it, `tidegate tier pause {topic}`"
+            );
+        }
+        let found = bucket::objects(&o.store, &o.layout, t.id).await?;
+        objects += found.len();
+        bytes += found.iter().map(|meta| meta.size).sum::<u64>();
+        if delete {
+            bucket::forget(&o.store, &o.layout, t.id, topic).await?;
+        }
+    }
+    let done = if delete { "deleted" } else { "would be deleted (with --delete)" };
+    match o.output {
+        Output::Json => print(
+            &json!({"topic": topic, "deleted": delete, "objects": objects, "bytes": bytes}).to_string(),
+        )?,
+        Output::Table => print(&format!("{topic}: {objects} objects, {} {done}", human(bytes)))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -91,6 +91,19 @@ pub(super) enum TierCommand {
         #[command(flatten)]
         bucket: Bucket,
     },
+    /// Delete everything in the bucket of a topic that the cluster has deleted. Says what it would delete; deletes with --delete.
+    Drop {
+        /// The topic.
+        topic: String,
+        /// Delete it.
+        #[arg(long)]
+        delete: bool,
+        /// The cluster is gone for good: don't ask it whether the topic still exists.
+        #[arg(long)]
+        cluster_gone: bool,
+        #[command(flatten)]
+        bucket: Bucket,
+    },
     /// Print an inventory of a topic's objects with their offsets, for other tools. Always JSON, one line per segment.
     Export {
         /// The topic.
@@ -164,6 +177,11 @@ pub(super) fn tier(command: TierCommand) -> anyhow::Result<ExitCode> {
             TierCommand::Pause { topic, bucket } => change::pause(&bucket.open().await?, &topic, true).await,
             TierCommand::Resume { topic, bucket } => {
                 change::pause(&bucket.open().await?, &topic, false).await
+            }
+            TierCommand::Drop { topic, delete, cluster_gone, bucket } => {
+                let existing =
+                    if cluster_gone { Vec::new() } else { change::topics_of(&bucket.config).await? };
+                change::drop_topic(&bucket.open().await?, &topic, &existing, delete).await
             }
             TierCommand::Restore { topic, to, keep_epochs, bucket } => {
                 restore::restore(&bucket.open().await?, &topic, &to, keep_epochs).await
