@@ -129,7 +129,7 @@ mod tests {
         let (store, log) = (Arc::new(Memory::default()), Arc::new(FakeLog::default()));
         log.with(|l| l.batches = (0..30).map(|i| batch(i * 10, 10, 1)).collect());
         let layout = Layout::new("c").unwrap();
-        let tools = Tools { store: store.clone(), layout: layout.clone(), source: log };
+        let tools = Tools { store: store.clone(), layout: layout.clone(), source: log, pace: Arc::default() };
         let rules = Rules { segment_bytes: 1000, segment_age: Duration::ZERO, trim: None };
         let mut offloader = Offloader::take_over(tools, partition_of_tests(), rules, "me").await.unwrap();
         while offloader.step().await.unwrap() != Step::Idle {}

@@ -19,6 +19,8 @@ pub(crate) struct Tiering {
     pub(crate) topics: Vec<TopicRule>,
     /// When a segment is cut.
     pub(crate) segment: Segment,
+    /// Bytes a second that this gateway copies to the store at most. Default: as fast as it goes.
+    pub(crate) upload_rate: Option<Leaf<ByteSize>>,
     /// What is kept near for reads.
     pub(crate) cache: Cache,
 }

@@ -15,6 +15,8 @@ pub struct Tiering {
     pub topics: Vec<TopicRule>,
     /// When a segment is cut.
     pub segment: Segment,
+    /// Bytes a second that this gateway copies to the store at most.
+    pub upload_rate: Option<ByteSize>,
     /// What is kept near for reads.
     pub cache: Cache,
 }
@@ -79,7 +81,20 @@ impl Tiering {
             check.missing::<()>("tiering", "topics", "[{match: \"orders.*\", hot: {time: 2h}}]");
         }
         let topics = topic_rules(&raw.topics, check);
-        Self { topics, segment: Segment::check(&raw.segment, check), cache: Cache::check(&raw.cache, check) }
+        let upload_rate = check.read("tiering", "upload_rate", &raw.upload_rate);
+        if let Some(rate) = upload_rate.filter(|rate| rate.0 < MIB) {
+            check.wrong(
+                "tiering.upload_rate",
+                format!("{rate} a second is less than a segment needs"),
+                "write 1MiB or more",
+            );
+        }
+        Self {
+            topics,
+            segment: Segment::check(&raw.segment, check),
+            upload_rate,
+            cache: Cache::check(&raw.cache, check),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! which any other gateway can go on: objects that no manifest names are orphans, and cleaned.
 
 pub mod ledger;
+mod pace;
 pub mod plan;
 mod upload;
 
@@ -24,6 +25,8 @@ use crate::segment::cut::CutError;
 use crate::source::{Named, Source, SourceError};
 use crate::verify;
 
+pub use pace::Pace;
+
 /// How much is fetched to see whether there is anything to do.
 const PEEK: u32 = 64 << 10;
 
@@ -36,6 +39,8 @@ pub struct Tools {
     pub layout: Layout,
     /// Where it comes from.
     pub source: Arc<dyn Source>,
+    /// How fast.
+    pub pace: Arc<Pace>,
 }
 
 /// Why a step failed. What was committed before stays.

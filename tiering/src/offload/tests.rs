@@ -17,7 +17,7 @@ fn rules(trim: bool) -> Rules {
 }
 
 fn tools(store: SharedStore, log: &Arc<FakeLog>) -> Tools {
-    Tools { store, layout: Layout::new("cluster-1").unwrap(), source: log.clone() }
+    Tools { store, layout: Layout::new("cluster-1").unwrap(), source: log.clone(), pace: Arc::default() }
 }
 
 /// A log of `n` batches of 10 records.

@@ -44,6 +44,7 @@ pub(super) async fn segment(
         if next.records.is_empty() || next.diverging.is_some() {
             break;
         }
+        tools.pace.wait(next.records.len()).await;
         fetched = next;
     }
     let (Some(body), Some(aux)) = (body, cut.finish()) else { return Ok(None) };

@@ -20,7 +20,8 @@ async fn stage(batches: Vec<Vec<u8>>, aborted: Vec<(i64, i64, i64)>, segment: u3
     let (store, log) = (Arc::new(Memory::default()), Arc::new(FakeLog::default()));
     log.with(|l| (l.batches, l.aborted) = (batches, aborted));
     let layout = Layout::new("cluster-1").unwrap();
-    let tools = Tools { store: store.clone(), layout: layout.clone(), source: log.clone() };
+    let tools =
+        Tools { store: store.clone(), layout: layout.clone(), source: log.clone(), pace: Arc::default() };
     let rules = Rules { segment_bytes: segment, segment_age: Duration::ZERO, trim: None };
     let mut offloader = Offloader::take_over(tools, named(), rules, "me").await.unwrap();
     while offloader.step().await.unwrap() != Step::Idle {}
