@@ -38,6 +38,7 @@ pub mod s3;
 pub mod schema;
 pub mod tool;
 pub mod transparency;
+pub mod truth;
 pub mod wait;
 
 pub use cluster::Cluster;

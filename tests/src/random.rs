@@ -12,6 +12,11 @@ impl Random {
         Self(seed)
     }
 
+    /// Another generator that follows from this one: one for each thread, say.
+    pub fn fork(&mut self) -> Self {
+        Self(self.number())
+    }
+
     /// Any number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -52,7 +52,8 @@ final class Producers {
 
     /**
      * Sends "count" records keyed first, first+1, ..., with values of "size" bytes that start with the key,
-     * and waits for all. The answer has one entry a record, in order: [partition, offset] or the error.
+     * and waits for all. The records take their timestamps from "timestamps", round and round, if that is there.
+     * The answer has one entry a record, in order: [partition, offset] or the error.
      */
     private static Object send(KafkaProducer<byte[], byte[]> producer, JsonNode request) throws Exception {
         String topic = request.get("topic").asText();
@@ -64,13 +65,18 @@ final class Producers {
         for (long n = first; n < first + count; n++) {
             byte[] key = Long.toString(n).getBytes();
             Integer to = partition < 0 ? null : (int) partition;
-            sent.add(producer.send(new ProducerRecord<>(topic, to, key, value(key, size))));
+            Long time = timestamp(request.get("timestamps"), n - first);
+            sent.add(producer.send(new ProducerRecord<>(topic, to, time, key, value(key, size))));
         }
         List<Object> acks = new ArrayList<>();
         for (Future<RecordMetadata> future : sent) {
             acks.add(ack(future));
         }
         return acks;
+    }
+
+    private static Long timestamp(JsonNode timestamps, long n) {
+        return timestamps == null || timestamps.isNull() ? null : timestamps.get((int) (n % timestamps.size())).asLong();
     }
 
     private static byte[] value(byte[] key, int size) {

@@ -45,7 +45,8 @@ impl Fleet {
         Self::launch(cluster, zones, (&upstream(cluster), "", sections), env)
     }
 
-    fn launch(
+    /// All of it: the sections `cluster`, listener and others as (upstream, listener, sections), and environment variables.
+    pub fn launch(
         cluster: &Cluster,
         zones: &[&str],
         (upstream, listener, sections): (&str, &str, &str),

@@ -104,6 +104,11 @@ impl Server {
         )
     }
 
+    /// The folder with every bucket's objects as files.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// The process, to stop it, let it go on, or look at its memory.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
