@@ -70,7 +70,8 @@ impl Stage {
         let mut props = json!({"bootstrap.servers": self.fleet.sites()[1].address()});
         extra.as_object().unwrap().iter().for_each(|(k, v)| props[k] = v.clone());
         let producer = Java::resident().unwrap().producer(props).unwrap();
-        let acks = producer.send(json!({"topic": topic, "first": first, "count": count, "size": 1000})).unwrap();
+        let acks =
+            producer.send(json!({"topic": topic, "first": first, "count": count, "size": 1000})).unwrap();
         assert!(acks.iter().all(Result::is_ok), "{:?}", acks.iter().find(|a| a.is_err()));
     }
 
@@ -100,7 +101,14 @@ impl Stage {
         let at = self.fleet.sites()[gateway].broker_address(self.leader(topic)).unwrap();
         let part = Part { partition: 0, offset, epoch: -1, max_bytes: 10_000 };
         let id = TopicId(self.direct().topic_id(topic).unwrap());
-        let q = Question { version: 13, isolation: 0, max_bytes: 1 << 20, parts: vec![part], topic: topic.into(), id };
+        let q = Question {
+            version: 13,
+            isolation: 0,
+            max_bytes: 1 << 20,
+            parts: vec![part],
+            topic: topic.into(),
+            id,
+        };
         Asker::connect(&at).unwrap().fetch(&q).unwrap().remove(0)
     }
 
@@ -142,7 +150,10 @@ fn records_that_a_user_deletes_are_gone_for_everybody_wherever_they_were() {
     stage.produce(topic, 0, 8000, json!({}));
     stage.wait_trimmed(topic, 5000);
     let delete = |before: i64| {
-        stage.through().call("delete_records", json!({"topic": topic, "partition": 0, "before": before})).unwrap()
+        stage
+            .through()
+            .call("delete_records", json!({"topic": topic, "partition": 0, "before": before}))
+            .unwrap()
     };
     assert_eq!(delete(3000), json!(3000));
     for gateway in [0, 1] {
@@ -188,7 +199,8 @@ fn a_topic_made_again_under_the_same_name_has_only_what_is_new() {
 fn a_compacted_topic_is_left_alone_and_its_reason_is_said() {
     let mut stage = stage();
     let topic = "orders.compacted";
-    let args = json!({"topic": topic, "partitions": 1, "replication": 1, "configs": {"cleanup.policy": "compact"}});
+    let args =
+        json!({"topic": topic, "partitions": 1, "replication": 1, "configs": {"cleanup.policy": "compact"}});
     stage.direct().create_topic_with(args).unwrap();
     let gateway = &mut stage.fleet.gateways()[0];
     let reason = wait::until("/status to say why", LIMIT, || {
@@ -229,8 +241,10 @@ fn another_gateway_goes_on_when_the_one_that_offloads_is_killed() {
     let owner = statuses.iter().position(owns).unwrap_or_else(|| panic!("nobody owns it: {statuses:?}"));
     stage.fleet.gateways()[owner].kill9().unwrap();
     let other = 1 - owner;
-    let producer =
-        Java::resident().unwrap().producer(json!({"bootstrap.servers": stage.fleet.sites()[other].address()})).unwrap();
+    let producer = Java::resident()
+        .unwrap()
+        .producer(json!({"bootstrap.servers": stage.fleet.sites()[other].address()}))
+        .unwrap();
     producer.send(json!({"topic": topic, "first": 3000, "count": 5000, "size": 1000})).unwrap();
     stage.wait_tiered(topic, 8000, other);
     stage.wait_trimmed(topic, 7000);
@@ -264,7 +278,11 @@ fn a_segment_in_the_bucket_is_one_that_kafkas_own_tool_reads() {
     assert!(!logs.is_empty(), "no segment of {text} is in the bucket's folder");
     let mut counted = 0;
     for log in &logs {
-        let ran = Tool::start(stage.cluster.dist(), "kafka.tools.DumpLogSegments", &["--files", &log.to_string_lossy()]);
+        let ran = Tool::start(
+            stage.cluster.dist(),
+            "kafka.tools.DumpLogSegments",
+            &["--files", &log.to_string_lossy()],
+        );
         let ran = ran.unwrap().wait().unwrap();
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         let batches: Vec<&str> = ran.out.lines().filter(|l| l.starts_with("baseOffset:")).collect();

@@ -14,9 +14,9 @@ use anyhow::{Context, Result, ensure};
 use kafka::types::TopicId;
 use serde_json::{Value, json};
 use tidegate_tests::gateway::{Fleet, Site};
+use tidegate_tests::java::Producer;
 use tidegate_tests::random::Random;
 use tidegate_tests::s3::{Maker, Server};
-use tidegate_tests::java::Producer;
 use tidegate_tests::truth::{Asker, Expected, Listed, Log, Part, Question, Verdict};
 use tidegate_tests::{Cluster, Java, wait};
 
@@ -104,7 +104,8 @@ fn write_history(cluster: &Cluster) -> Result<()> {
     let admin = java.admin(&cluster.bootstrap());
     let mut random = Random::from_env();
     let open = |extra: Value| {
-        let mut props = json!({"bootstrap.servers": cluster.bootstrap(), "linger.ms": 5, "batch.size": 16_000});
+        let mut props =
+            json!({"bootstrap.servers": cluster.bootstrap(), "linger.ms": 5, "batch.size": 16_000});
         extra.as_object().unwrap().iter().for_each(|(k, v)| props[k] = v.clone());
         java.producer(props)
     };
@@ -290,7 +291,12 @@ fn question(id: TopicId, logs: &[Log], starts: &[i64], random: &mut Random, alon
             _ => -1,
         };
         let offset = offset(log, starts[*p as usize], random);
-        Part { partition: *p, offset, epoch, max_bytes: pick(&[0, 1, 100, 5000, 40_000, 200_000, 1 << 20], random) }
+        Part {
+            partition: *p,
+            offset,
+            epoch,
+            max_bytes: pick(&[0, 1, 100, 5000, 40_000, 200_000, 1 << 20], random),
+        }
     };
     Question {
         version: 4 + random.below(15) as i16,
@@ -338,7 +344,8 @@ impl Stage {
             let mut first = true;
             let mut bytes = 0;
             for (i, (part, said)) in q.parts.iter().zip(&said).enumerate() {
-                let verdict = self.log(part).judge(q, part, said, first).with_context(|| format!("{part:?}"))?;
+                let verdict =
+                    self.log(part).judge(q, part, said, first).with_context(|| format!("{part:?}"))?;
                 if verdict == Verdict::Right {
                     open[i] = false;
                     self.judge_start(q, part, said.log_start, said.error)?;
@@ -349,7 +356,11 @@ impl Stage {
                 bytes += said.records.len();
             }
             let most = q.parts.iter().map(|p| self.log(p).largest()).max().unwrap();
-            ensure!(bytes <= (q.max_bytes as usize).max(most), "{bytes} bytes in all where {} were asked for", q.max_bytes);
+            ensure!(
+                bytes <= (q.max_bytes as usize).max(most),
+                "{bytes} bytes in all where {} were asked for",
+                q.max_bytes
+            );
             if open.iter().all(|o| !o) {
                 return Ok(());
             }
@@ -429,7 +440,11 @@ fn times_and_sentinels_are_answered_as_before_brokers_dropped_anything() {
             let leader = stage.leaders[*partition as usize];
             let mut asker = Asker::connect(&site.broker_address(leader).unwrap()).unwrap();
             let said = asker.list(*version, TOPIC, *partition, *time, *isolation).unwrap();
-            assert_eq!(said, *truth, "v{version} partition {partition} time {time} isolation {isolation} at {}", site.id);
+            assert_eq!(
+                said, *truth,
+                "v{version} partition {partition} time {time} isolation {isolation} at {}",
+                site.id
+            );
         }
     }
 }

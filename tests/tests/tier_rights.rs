@@ -14,8 +14,12 @@ use tidegate_tests::s3::{Maker, Server};
 use tidegate_tests::truth::{Asker, Fetched, Part, Question};
 use tidegate_tests::{Cluster, Java, wait};
 
-const USERS: [(&str, &str); 4] =
-    [("admin", "admin-secret"), ("alice", "alice-secret"), ("bob", "bob-secret"), ("mallory", "mallory-secret")];
+const USERS: [(&str, &str); 4] = [
+    ("admin", "admin-secret"),
+    ("alice", "alice-secret"),
+    ("bob", "bob-secret"),
+    ("mallory", "mallory-secret"),
+];
 const TOPIC: &str = "orders.mine";
 const RECORDS: i64 = 6000;
 const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
@@ -75,7 +79,14 @@ impl Stage {
 
     fn question(&self, version: i16, offset: i64) -> Question {
         let part = Part { partition: 0, offset, epoch: -1, max_bytes: 10_000 };
-        Question { version, isolation: 0, max_bytes: 1 << 20, parts: vec![part], topic: TOPIC.into(), id: self.id }
+        Question {
+            version,
+            isolation: 0,
+            max_bytes: 1 << 20,
+            parts: vec![part],
+            topic: TOPIC.into(),
+            id: self.id,
+        }
     }
 
     fn fetch(&self, asker: &mut Asker, version: i16, offset: i64) -> Fetched {
@@ -106,7 +117,11 @@ fn a_user_without_read_is_refused_cold_data_as_hot_data_and_one_with_it_reads_al
     for version in [4, 11, 12, 13, 17] {
         for offset in [0, stage.start - 1, stage.start, RECORDS - 1] {
             let said = stage.fetch(&mut mallory, version, offset);
-            assert_eq!((said.error, said.records.len()), (TOPIC_AUTHORIZATION_FAILED, 0), "v{version} at {offset}");
+            assert_eq!(
+                (said.error, said.records.len()),
+                (TOPIC_AUTHORIZATION_FAILED, 0),
+                "v{version} at {offset}"
+            );
             let said = stage.fetch(&mut alice, version, offset);
             assert_eq!((said.error, said.records.is_empty()), (0, false), "v{version} at {offset}");
         }

@@ -119,20 +119,39 @@ impl Asker {
     }
 
     /// Asks ListOffsets; `epoch` is sent from v4 on, `isolation` from v2 on.
-    pub fn list(&mut self, version: i16, topic: &str, partition: i32, time: i64, isolation: i8) -> Result<Listed> {
-        let payload = self.call(&list_question(version, topic, partition, time, isolation), api::LIST_OFFSETS, version)?;
+    pub fn list(
+        &mut self,
+        version: i16,
+        topic: &str,
+        partition: i32,
+        time: i64,
+        isolation: i8,
+    ) -> Result<Listed> {
+        let payload = self.call(
+            &list_question(version, topic, partition, time, isolation),
+            api::LIST_OFFSETS,
+            version,
+        )?;
         let (asked, payload) = payload;
-        let asked = Request::parse(&asked, api::LIST_OFFSETS, version)?.context("a version that is not read")?;
+        let asked =
+            Request::parse(&asked, api::LIST_OFFSETS, version)?.context("a version that is not read")?;
         let at = asked.answer(&payload)?.first().context("no partition")?.at();
         let ListAnswer { error, timestamp, offset, epoch } = asked.list_answer(&payload, at);
         Ok((error, timestamp, offset.0, epoch.0))
     }
 
     /// Asks OffsetForLeaderEpoch: error, epoch, end.
-    pub fn epoch_end(&mut self, version: i16, topic: &str, part: (i32, i32), epoch: i32) -> Result<(i16, i32, i64)> {
+    pub fn epoch_end(
+        &mut self,
+        version: i16,
+        topic: &str,
+        part: (i32, i32),
+        epoch: i32,
+    ) -> Result<(i16, i32, i64)> {
         let body = epoch_question(version, topic, part, epoch);
         let (asked, payload) = self.call(&body, api::OFFSET_FOR_LEADER_EPOCH, version)?;
-        let asked = Request::parse(&asked, api::OFFSET_FOR_LEADER_EPOCH, version)?.context("a version that is not read")?;
+        let asked = Request::parse(&asked, api::OFFSET_FOR_LEADER_EPOCH, version)?
+            .context("a version that is not read")?;
         let at = asked.answer(&payload)?.first().context("no partition")?.at();
         let EpochAnswer { error, epoch, end } = asked.epoch_answer(&payload, at);
         Ok((error, epoch.0, end.0))
@@ -172,7 +191,13 @@ fn frame(q: &Question, correlation_id: i32) -> Vec<u8> {
         isolation_level: q.isolation,
     };
     let part = |p: &Part| {
-        FetchPartition::new(topic, Partition(p.partition), Offset(p.offset), LeaderEpoch(p.epoch), p.max_bytes)
+        FetchPartition::new(
+            topic,
+            Partition(p.partition),
+            Offset(p.offset),
+            LeaderEpoch(p.epoch),
+            p.max_bytes,
+        )
     };
     let parts: Vec<_> = q.parts.iter().map(part).collect();
     encode(ask, "oracle", &parts.iter().collect::<Vec<_>>())

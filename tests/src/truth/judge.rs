@@ -61,7 +61,11 @@ impl Log {
         let expected = self.expected(q, part);
         if said.error == 0 && said.records.is_empty() && expected != Expected::Nothing {
             // Behind a partition that has records there may be no room left.
-            return Ok(if first || matches!(expected, Expected::Error(_)) { Verdict::AskAgain } else { Verdict::Right });
+            return Ok(if first || matches!(expected, Expected::Error(_)) {
+                Verdict::AskAgain
+            } else {
+                Verdict::Right
+            });
         }
         if let Expected::Error(error) = expected {
             ensure!(said.error == error, "error {} and not {error}", said.error);
@@ -83,10 +87,21 @@ impl Log {
         Ok(Verdict::Right)
     }
 
-    fn judge_records(&self, q: &Question, part: &Part, said: &Fetched, place: usize, first: bool) -> Result<()> {
+    fn judge_records(
+        &self,
+        q: &Question,
+        part: &Part,
+        said: &Fetched,
+        place: usize,
+        first: bool,
+    ) -> Result<()> {
         let begin = self.batches[place];
         let n = said.records.len();
-        ensure!(self.bytes[begin.at..].starts_with(&said.records), "other bytes than the log's from {}", begin.base);
+        ensure!(
+            self.bytes[begin.at..].starts_with(&said.records),
+            "other bytes than the log's from {}",
+            begin.base
+        );
         ensure!(begin.at + n <= self.end_of(self.bound(q)), "records that are not for this reader yet");
         ensure!(n >= begin.size || !first, "{n} bytes, less than the one batch of {}", begin.size);
         let limit = part.max_bytes.min(q.max_bytes).max(0) as usize;
@@ -107,7 +122,12 @@ impl Log {
         let wanted = range.iter().filter(|b| !b.control && !(q.isolation == 1 && b.aborted));
         let wanted: Vec<i64> = wanted.map(|b| b.base).collect();
         let shown = shown(&said.records, said.aborted.as_deref());
-        ensure!(shown == wanted, "at {} a client shows {shown:?} and not {wanted:?}; aborted: {:?}", part.offset, said.aborted);
+        ensure!(
+            shown == wanted,
+            "at {} a client shows {shown:?} and not {wanted:?}; aborted: {:?}",
+            part.offset,
+            said.aborted
+        );
         Ok(())
     }
 }

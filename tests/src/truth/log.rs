@@ -53,8 +53,14 @@ impl Log {
         let (mut bytes, mut offset, mut ends) = (Vec::new(), 0, (0, 0));
         loop {
             let part = Part { partition, offset, epoch: -1, max_bytes: READ_BYTES };
-            let question =
-                Question { version: 13, isolation: 0, max_bytes: READ_BYTES, parts: vec![part], topic: String::new(), id: topic };
+            let question = Question {
+                version: 13,
+                isolation: 0,
+                max_bytes: READ_BYTES,
+                parts: vec![part],
+                topic: String::new(),
+                id: topic,
+            };
             let fetched = leader.fetch(&question)?.remove(0);
             ensure!(fetched.error == 0, "the broker answers {} at {offset}", fetched.error);
             ends = (fetched.high_watermark, fetched.last_stable).max(ends);

@@ -14,7 +14,9 @@ pub fn shown(records: &[u8], aborted: Option<&[(i64, i64)]>) -> Vec<i64> {
     let (mut aborting, mut out) = (HashSet::new(), Vec::new());
     for batch in Batches::new(records).map_while(Result::ok) {
         if aborted.is_some() && batch.producer_id() >= 0 {
-            while let Some(&(first, producer)) = waiting.first().filter(|(first, _)| *first <= batch.last_offset().0) {
+            while let Some(&(first, producer)) =
+                waiting.first().filter(|(first, _)| *first <= batch.last_offset().0)
+            {
                 waiting.remove(&(first, producer));
                 aborting.insert(producer);
             }
