@@ -88,7 +88,8 @@ async fn round(
     };
     let ask_tier = async {
         let leg = tier.map(|place| &legs[place])?;
-        tier::answer::answer(&gateway, view, request, &leg.partitions, wait.max(TIER_WAIT_MIN)).await
+        let bytes = request.max_bytes / legs.len() as i32;
+        tier::answer::answer(&gateway, view, request, &leg.partitions, bytes, wait.max(TIER_WAIT_MIN)).await
     };
     let (from_own, from_tier) = tokio::join!(ask_own, ask_tier);
     if let Some(place) = own {

@@ -57,9 +57,27 @@ pub fn merge<'a>(
             }
         }
     }
+    if outcomes.len() > 1 {
+        fit(&mut partitions, request.max_bytes);
+    }
     let throttle_ms = outcomes.iter().filter_map(|(_, _, a)| a.as_ref()).map(|a| a.throttle_ms).max();
     let answer = Answer { throttle_ms: throttle_ms.unwrap_or(0), error: 0, session_id: 0, partitions };
     Merged { answer, troubles }
+}
+
+/// Together no more than the client asked for, as a broker has it (KIP-74): the first partition with records brings them whatever
+/// their size, a later one that doesn't fit brings none this time. Each leg brings one batch at least, so several may bring too much.
+fn fit(partitions: &mut [PartitionAnswer<'_>], max_bytes: i32) {
+    let (mut left, mut any) = (max_bytes.max(0) as usize, false);
+    for p in partitions.iter_mut().filter(|p| !p.records.is_empty()) {
+        if any && p.records.len() > left {
+            p.records = &[];
+            p.aborted = p.aborted.take().map(|_| Vec::new());
+            continue;
+        }
+        left = left.saturating_sub(p.records.len());
+        any = true;
+    }
 }
 
 /// Whether an error is kept from the client. `leads`: by our view the broker leads the partition; `confirmed`: that

@@ -44,17 +44,18 @@ impl Said {
     }
 }
 
-/// The payload of the answer for the partitions at `places`, in the request's version. Where the store takes longer than `wait`, "nothing new": what
+/// The payload of the answer for the partitions at `places`, in the request's version, of `max_bytes` of records. Where the store takes longer than `wait`, "nothing new": what
 /// is being fetched goes on being fetched.
 pub async fn answer(
     gateway: &Gateway,
     view: &View,
     request: &FetchRequest<'_>,
     places: &[usize],
+    max_bytes: i32,
     wait: Duration,
 ) -> Option<Held> {
     let ready = gateway.tier.get()?;
-    let said = tokio::time::timeout(wait, all(&ready.tier, view, request, places)).await;
+    let said = tokio::time::timeout(wait, all(&ready.tier, view, request, places, max_bytes)).await;
     let said = said.unwrap_or_else(|_| places.iter().map(|_| Said::error(Code::NONE)).collect());
     let partitions = places.iter().zip(&said).map(|(place, said)| partition(request, *place, said));
     let answer = Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: partitions.collect() };
@@ -79,8 +80,14 @@ fn partition<'a>(request: &FetchRequest<'a>, place: usize, said: &'a Said) -> Pa
 }
 
 /// All of them at once. The first that has records gets at least one batch; the others what room is left.
-async fn all(tier: &Arc<Tier>, view: &View, request: &FetchRequest<'_>, places: &[usize]) -> Vec<Said> {
-    let mut left = (request.max_bytes.max(0) as usize).min(BYTES_MAX);
+async fn all(
+    tier: &Arc<Tier>,
+    view: &View,
+    request: &FetchRequest<'_>,
+    places: &[usize],
+    max_bytes: i32,
+) -> Vec<Said> {
+    let mut left = (max_bytes.max(0) as usize).min(BYTES_MAX);
     let mut nothing_yet = true;
     // What they need is fetched side by side; how much each may bring depends on those before it.
     let mut reads = tokio::task::JoinSet::new();

@@ -145,3 +145,22 @@ fn partitions_the_client_may_not_read_are_asked_of_its_own_broker_only() {
     let nothing_own = own_where_refused(&all[..1], BrokerId(1), &[false, true, false]);
     assert_eq!(nothing_own, [leg(OWN, &[0, 2])], "a leg of its own is made for them");
 }
+
+#[test]
+fn several_legs_together_bring_no_more_than_was_asked_for_and_the_first_partition_always_comes() {
+    let frame = fetch(11, 1, &[("t", 2), ("t", 0), ("t", 1)]).leak();
+    let mut request = FetchRequest::parse(&frame[4..], 11).expect("our own request");
+    let aborted = PartitionAnswer { aborted: Some(vec![(1, 2)]), ..said(0, 0, b"zero") };
+    let outcomes: [Outcome<'_>; 2] = [
+        (OTHER, &[0], answer(vec![said(2, 0, b"first")])),
+        (OWN, &[1, 2], answer(vec![aborted, said(1, 0, b"1")])),
+    ];
+    let mut brought = |max_bytes| {
+        request.max_bytes = max_bytes;
+        let answer = merge(&view(), BrokerId(1), &request, &outcomes, true).answer;
+        answer.partitions.iter().map(|p| (p.records.len(), p.aborted.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(brought(100), [(5, None), (4, Some(vec![(1, 2)])), (1, None)]);
+    assert_eq!(brought(6), [(5, None), (0, Some(vec![])), (1, None)]);
+    assert_eq!(brought(0), [(5, None), (0, Some(vec![])), (0, None)]);
+}
