@@ -63,9 +63,9 @@ impl Account {
         let asked = |r: Requests| format!("{} PUT, {} GET", r.puts, r.gets);
         let price = |r: Requests| format!("{:.5}", r.price());
         let none = String::new;
-        row("written, with what came meanwhile", self.written.bytes, none(), none());
-        row("brokers' disks before, three copies", self.before, none(), none());
-        row("brokers' disks after", self.after, none(), none());
+        row("written", self.written.bytes, none(), none());
+        row("disks before, three copies", self.before, none(), none());
+        row("disks after", self.after, none(), none());
         row("in the bucket", self.bucket.bytes, format!("{} objects", self.bucket.objects), none());
         row("moved", self.bucket.segments, asked(self.moving), price(self.moving));
         row("read from offset 0", self.read.bytes, asked(self.reading), price(self.reading));
