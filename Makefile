@@ -29,8 +29,8 @@ test-real: build ## promises, proved on real Kafka (fetched from Maven Central t
 test-slow: build ## the same promises over every Kafka version and more faults; half an hour
 	$(TEST) --features slow --test '*' -- $(ONE_AT_A_TIME)
 
-demo: build ## three zones, brokers and gateways: bytes and cost, direct and through; KEEP=1, PRICE_PER_GB=0.01
-	@$(TARGET)/debug/demo $(if $(KEEP),--keep) $(if $(PRICE_PER_GB),--price-per-gb $(PRICE_PER_GB))
+demo: build ## three zones, brokers and gateways: bytes and cost, direct and through; then history in S3; KEEP=1, HISTORY=2GiB
+	@$(TARGET)/debug/demo $(if $(KEEP),--keep) $(if $(HISTORY),--history $(HISTORY)) $(if $(PRICE_PER_GB),--price-per-gb $(PRICE_PER_GB))
 
 bench: release ## side by side with HAProxy, Envoy and Kroxylicious; ARGS="--quick" for a look
 	TIDEGATE_BIN=$(abspath $(TARGET))/release/tidegate $(CARGO) run --release -p tidegate-benches --bin bench -- $(ARGS)

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+
+use crate::http;
 
 /// One line of `/metrics`.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +22,14 @@ pub struct Sample {
 pub struct Metrics(pub Vec<Sample>);
 
 impl Metrics {
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    /// What `/metrics` at `admin` (`host:port`) says now.
+    pub fn of(admin: &str) -> Result<Self> {
+        let answer = http::get(admin, "/metrics")?;
+        ensure!(answer.status == 200, "/metrics answers {}", answer.status);
+        Self::parse(&answer.body)
+    }
+
+    fn parse(text: &str) -> Result<Self> {
         let lines = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
         Ok(Self(lines.map(|l| sample(l).with_context(|| format!("odd metric: {l}"))).collect::<Result<_>>()?))
     }

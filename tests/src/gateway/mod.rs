@@ -126,9 +126,7 @@ impl Gateway {
 
     /// What `/metrics` says now.
     pub fn metrics(&self) -> Result<Metrics> {
-        let answer = http::get(&self.admin, "/metrics")?;
-        ensure!(answer.status == 200, "/metrics answers {}", answer.status);
-        Metrics::parse(&answer.body)
+        Metrics::of(&self.admin)
     }
 
     /// What `/status` says now.

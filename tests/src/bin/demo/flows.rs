@@ -175,6 +175,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn places() -> Vec<Place> {
@@ -182,6 +184,7 @@ mod tests {
             zone: format!("az{n}"),
             broker_id: n,
             broker: String::new(),
+            log_dir: PathBuf::new(),
             gateway: String::new(),
             admin: String::new(),
         };

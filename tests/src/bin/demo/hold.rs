@@ -1,4 +1,4 @@
-//! The process that holds brokers and gateways, and takes them with it when it ends.
+//! The process that holds brokers, gateways and an S3 server, and takes them with it when it ends.
 //!
 //! It says on standard output, as lines of JSON, how far it is. It ends when standard input does, so that
 //! nothing survives a demo that was killed; after the line `keep` it ends by SIGTERM only.
@@ -12,8 +12,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tidegate_tests::gateway::{Site, Sites};
+use tidegate_tests::s3::{Maker, Server};
 use tidegate_tests::{Cluster, Dist, Gateway, Version};
 
+use super::bucket::Bucket;
 use super::places::{self, Place, ZONES};
 use super::{config, needs, signals};
 
@@ -29,16 +31,23 @@ pub(crate) enum Notice {
     /// What is being done.
     Step(String),
     /// All of it runs.
-    Ready(Vec<Place>),
+    Ready {
+        /// Who is where.
+        places: Vec<Place>,
+        /// Where history goes.
+        bucket: Bucket,
+    },
     /// It cannot.
     Failed(String),
 }
 
-/// Brokers and gateways; the brokers go last.
+/// Brokers, gateways and the S3 server; the gateways go first.
 struct Held {
     gateways: Vec<Gateway>,
     sites: Sites,
     cluster: Cluster,
+    bucket: Bucket,
+    _server: Server,
 }
 
 /// Starts everything and holds it. The pid is noted in a file meanwhile.
@@ -67,7 +76,7 @@ fn hold() -> Result<()> {
     let Some(held) = until_started(&started, &ended) else { return Ok(()) };
     match held {
         Ok(held) => {
-            say(&Notice::Ready(held.places()))?;
+            say(&Notice::Ready { places: held.places(), bucket: held.bucket.clone() })?;
             // An error means that both who could ask are gone.
             let _ = ended.recv();
             Ok(())
@@ -98,25 +107,30 @@ fn wait_for_end_of_input(end: &Sender<()>) {
 }
 
 fn start() -> Result<Held> {
-    if !needs::has_kafka() {
-        step("fetching Kafka from Maven Central (once)")?;
+    if !needs::has_kafka() || !needs::has_s3() {
+        step("fetching Kafka and S3Proxy from Maven Central (once)")?;
     }
     Dist::resolve(Version::Newest)?;
     step(&format!("starting three brokers of Apache Kafka {}, one a zone", Version::Newest.number()))?;
     // The broker of a zone has the address of its gateway, so that an address tells the zone.
     let hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
-    let cluster = Cluster::builder().brokers(3).racks(ZONES).hosts(hosts).start()?;
+    let cluster = Cluster::builder().brokers(3).racks(ZONES).hosts(hosts);
+    // Kafka's default is five minutes: too long to wait for to see a disk freed.
+    let cluster = cluster.property("log.retention.check.interval.ms", "1000").start()?;
+    step("starting an S3 server (S3Proxy)")?;
+    let server = Server::start(Maker::S3Proxy)?;
+    let bucket = Bucket::of(&server.bucket()?)?;
     step("starting three gateways, one a zone")?;
     let sites = Sites::of(&cluster, &ZONES)?;
     let gateways =
-        sites.all.iter().map(|site| start_gateway(site, &sites, &cluster)).collect::<Result<_>>()?;
-    Ok(Held { gateways, sites, cluster })
+        sites.all.iter().map(|site| start_gateway(site, &sites, &cluster, &bucket)).collect::<Result<_>>()?;
+    Ok(Held { gateways, sites, cluster, bucket, _server: server })
 }
 
-fn start_gateway(site: &Site, sites: &Sites, cluster: &Cluster) -> Result<Gateway> {
-    let yaml = config::yaml(site, &sites.all, &cluster.bootstrap());
+fn start_gateway(site: &Site, sites: &Sites, cluster: &Cluster, bucket: &Bucket) -> Result<Gateway> {
+    let yaml = config::yaml(site, &sites.all, &cluster.bootstrap(), bucket);
     fs::write(places::config_file(&places::folder()?, &site.zone), &yaml)?;
-    Gateway::start(&yaml).with_context(|| format!("start the gateway of {}", site.zone))
+    Gateway::start_with(&yaml, &Server::env()).with_context(|| format!("start the gateway of {}", site.zone))
 }
 
 impl Held {
@@ -127,6 +141,7 @@ impl Held {
                 zone: site.zone.clone(),
                 broker_id: broker.id().into(),
                 broker: broker.address(),
+                log_dir: broker.log_dir(),
                 gateway: site.address(),
                 admin: gateway.admin().to_owned(),
             };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
+use tidegate_tests::s3::Maker;
 use tidegate_tests::{Version, cache};
 
 /// Kafka 4 brokers need it.
@@ -20,13 +21,19 @@ pub(crate) fn check() -> Result<()> {
         _ => {}
     }
     let maven = "install Maven (Debian and Ubuntu: apt-get install maven)";
-    ensure!(on_path("mvn") || has_kafka(), "`mvn` is not on the PATH, and it fetches Kafka: {maven}");
+    let fetched = has_kafka() && has_s3();
+    ensure!(on_path("mvn") || fetched, "`mvn` is not on the PATH, and it fetches Kafka and S3Proxy: {maven}");
     Ok(())
 }
 
 /// Whether Kafka has been fetched before.
 pub(crate) fn has_kafka() -> bool {
     cache::dir().join(format!("kafka-{}/.complete", Version::Newest.number())).exists()
+}
+
+/// Whether the S3 server has been fetched before.
+pub(crate) fn has_s3() -> bool {
+    cache::dir().join(Maker::S3Proxy.name()).join(".complete").exists()
 }
 
 fn on_path(program: &str) -> bool {

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use tidegate_tests::s3::{ACCESS_KEY, SECRET_KEY};
 use tidegate_tests::{Version, cache, gateway};
 
+use super::history::TOPIC;
 use super::places::{self, Place};
 
 /// What to do with brokers and gateways that stay up.
@@ -28,6 +30,10 @@ pub(crate) fn kept(places: &[Place], folder: &Path) -> Result<String> {
          \x20 java -cp '{}' \\\n\
          \x20   org.apache.kafka.tools.consumer.ConsoleConsumer \\\n\
          \x20   --bootstrap-server {server} --topic through --from-beginning --max-messages 5\n\
+         History in the bucket, and whether all of it is sound:\n\
+         \x20 export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}\n\
+         \x20 {binary} tier ls -c {config}\n\
+         \x20 {binary} tier verify {TOPIC} -c {config}\n\
          To end it all:\n\
          \x20 kill $(cat {})",
         jars.display(),
@@ -42,7 +48,8 @@ pub(crate) fn gone(places: &[Place], folder: &Path) -> String {
     format!(
         "Everything is stopped again. Where to look next:\n\
          \x20 the gateways' configuration: {}/{{{}}}.yaml\n\
-         \x20 all of it up, with /status and /metrics: make demo KEEP=1",
+         \x20 all of it up, with /status, /metrics and `tidegate tier ls`: make demo KEEP=1\n\
+         \x20 more history: make demo HISTORY=2GiB",
         places::from_here(folder),
         zones.join(","),
     )

@@ -17,6 +17,8 @@ pub(crate) struct Place {
     pub(crate) broker_id: i64,
     /// Its broker.
     pub(crate) broker: String,
+    /// The folder of its log.
+    pub(crate) log_dir: PathBuf,
     /// Its gateway, as clients see it.
     pub(crate) gateway: String,
     /// Its gateway's admin port.

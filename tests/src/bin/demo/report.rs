@@ -114,7 +114,7 @@ fn percent(moved: Moved) -> String {
 }
 
 /// Numbers to the right; rules above, below the header, and below.
-fn finish(mut table: Table) -> String {
+pub(crate) fn finish(mut table: Table) -> String {
     table.load_style(STYLE);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

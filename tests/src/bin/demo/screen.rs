@@ -77,6 +77,11 @@ impl Screen {
         write(&format!("{back}{block}\n"))
     }
 
+    /// A line that may be left out: on a terminal, where a bar says it, and where the last one is too young.
+    pub(crate) fn now_and_then(&mut self, line: &str) -> Result<()> {
+        if self.terminal { Ok(()) } else { self.line(line) }
+    }
+
     fn line(&mut self, line: &str) -> Result<()> {
         if self.last_line.is_some_and(|last| last.elapsed() < LINE_EVERY) {
             return Ok(());

@@ -2,7 +2,10 @@
 
 use anyhow::{Result, ensure};
 
+use super::Args;
+use super::account::Account;
 use super::flows::{Flow, Flows, Leg};
+use super::history::{self, Ground};
 use super::places::{self, Place};
 use super::price::Price;
 use super::report::Report;
@@ -16,23 +19,29 @@ use super::{live, needs, next};
 type Look = fn(&Progress, &[Place]) -> Result<Flows>;
 
 /// Runs it.
-pub(crate) fn run(price: Price, keep: bool) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     needs::check()?;
     let stop = Stop::watch()?;
     stage::refuse_a_second()?;
     let mut screen = Screen::new();
     screen.say(&intro(&screen))?;
     let stage = Stage::set(&mut screen, &stop)?;
-    let (report, remark) = phases(&stage.places, price, &mut screen, &stop)?;
-    let folder = places::folder()?;
+    let ground = Ground { places: &stage.places, bucket: &stage.bucket, bytes: args.history.0 };
+    ground.prepare()?;
+    let (report, remark) = phases(&stage.places, args.price_per_gb, &mut screen, &stop)?;
     screen.say(&format!("\n{}\n\n{}\n", report.bytes(), report.bill()))?;
     screen.say(&screen.ink(Ink::Bold, &report.headline()))?;
-    screen.say(&format!("\n{remark}\n"))?;
-    let last = match keep {
+    screen.say(&history::title(&screen))?;
+    let account = ground.run(&mut screen, &stop)?;
+    screen.say(&format!("\n{}\n", account.table()))?;
+    screen.say(&screen.ink(Ink::Bold, &account.headline()))?;
+    screen.say(&format!("\n{remark}\n{}\n", Account::remark()))?;
+    let folder = places::folder()?;
+    let last = match args.keep {
         true => next::kept(&stage.places, &folder)?,
         false => next::gone(&stage.places, &folder),
     };
-    if keep {
+    if args.keep {
         stage.keep()?
     } else {
         drop(stage)
@@ -41,12 +50,14 @@ pub(crate) fn run(price: Price, keep: bool) -> Result<()> {
 }
 
 fn intro(screen: &Screen) -> String {
-    let title = screen.ink(Ink::Bold, "Tidegate: reads that stay in their availability zone");
+    let title =
+        screen.ink(Ink::Bold, "Tidegate: reads that stay in their zone, history that leaves the brokers");
     format!(
         "{title}
 Three zones on this machine, in each a Kafka broker, a gateway and a consumer
 group; a producer in az1. The same clients run twice: at the brokers' addresses,
-then at the gateways'. Nothing else differs.
+then at the gateways'. Nothing else differs. After that a topic's history moves
+to an object store, and is read again.
 "
     )
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use tidegate_tests::{files, wait};
 
+use super::bucket::Bucket;
 use super::feed::Feed;
 use super::hold::{KEEP, Notice};
 use super::places::{self, Place};
@@ -27,6 +28,8 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Stage {
     /// Who is where, by zone.
     pub(crate) places: Vec<Place>,
+    /// Where history goes.
+    pub(crate) bucket: Bucket,
     holder: Child,
     /// Closed, it ends the holder.
     input: Option<ChildStdin>,
@@ -42,8 +45,8 @@ impl Stage {
         let input = holder.stdin.take();
         let notices = Feed::of(holder.stdout.take().context("no pipe")?);
         // Whatever happens from here on, dropping this ends the holder.
-        let mut stage = Self { places: Vec::new(), holder, input };
-        stage.places = until_ready(&notices, screen, stop, &log)?;
+        let mut stage = Self { places: Vec::new(), bucket: Bucket::default(), holder, input };
+        (stage.places, stage.bucket) = until_ready(&notices, screen, stop, &log)?;
         Ok(stage)
     }
 
@@ -86,11 +89,16 @@ pub(crate) fn refuse_a_second() -> Result<()> {
     Ok(())
 }
 
-fn until_ready(notices: &Feed<Notice>, screen: &mut Screen, stop: &Stop, log: &Path) -> Result<Vec<Place>> {
+fn until_ready(
+    notices: &Feed<Notice>,
+    screen: &mut Screen,
+    stop: &Stop,
+    log: &Path,
+) -> Result<(Vec<Place>, Bucket)> {
     loop {
         match notices.next(STEP_LIMIT, stop)? {
             Some(Notice::Step(text)) => screen.step(&text)?,
-            Some(Notice::Ready(places)) => return Ok(places),
+            Some(Notice::Ready { places, bucket }) => return Ok((places, bucket)),
             Some(Notice::Failed(error)) => bail!("{error}"),
             None => bail!("the start failed:\n{}", files::tail(log, 20)),
         }
