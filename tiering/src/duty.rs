@@ -54,6 +54,12 @@ pub struct Standing {
     pub divergences: u64,
 }
 
+/// What outlives an offloader that was given up.
+struct Kept {
+    waiting: Option<(Offset, Instant)>,
+    cleaned: Instant,
+}
+
 /// What this gateway does for the tier.
 #[derive(Debug)]
 pub struct Duty {
@@ -120,9 +126,9 @@ impl Duty {
 
     /// Offloads one partition, for ever.
     async fn offload(&self, assignment: &Assignment) {
-        let mut pause = PAUSE.0;
+        let (mut pause, mut kept) = (PAUSE.0, Kept { waiting: None, cleaned: Instant::now() });
         loop {
-            let trouble = match self.own(assignment, &mut pause).await {
+            let trouble = match self.own(assignment, &mut pause, &mut kept).await {
                 Ok(never) => match never {},
                 Err(e) => e,
             };
@@ -138,33 +144,37 @@ impl Duty {
         &self,
         assignment: &Assignment,
         pause: &mut Duration,
+        kept: &mut Kept,
     ) -> Result<std::convert::Infallible, OffloadError> {
         let taken =
             Offloader::take_over(self.tools.clone(), assignment.name.clone(), assignment.rules, &self.owner);
         let mut offloader = taken.await?;
+        offloader.waiting = kept.waiting;
         self.publish(&offloader);
-        let (mut retained, mut cleaned) = (None::<Instant>, Instant::now());
+        let mut retained = None::<Instant>;
         loop {
+            if kept.cleaned.elapsed() >= CLEAN_EVERY {
+                kept.cleaned = Instant::now();
+                clean::partition(&self.tools.store, &self.tools.layout, offloader.manifest(), GRACE, false)
+                    .await?;
+            }
             let step = {
                 let _at_work = self.at_work.acquire().await;
-                offloader.step().await?
+                offloader.step().await
             };
+            kept.waiting = offloader.waiting;
+            let step = step?;
             *pause = PAUSE.0;
             if step != Step::Idle {
                 self.publish(&offloader);
             }
-            self.note_step(assignment, step, offloader.lag);
+            self.note_step(assignment, step, &offloader);
             if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) {
                 retained = Some(Instant::now());
                 if let Some(start) = offloader.retain(assignment.retain).await? {
                     tracing::info!(topic = %assignment.name.topic, partition = %assignment.name.id.partition, start = start.0, "tiering: retention moved the log's start");
                     self.publish(&offloader);
                 }
-            }
-            if cleaned.elapsed() >= CLEAN_EVERY {
-                cleaned = Instant::now();
-                clean::partition(&self.tools.store, &self.tools.layout, offloader.manifest(), GRACE, false)
-                    .await?;
             }
             if step == Step::Idle {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -182,7 +192,7 @@ impl Duty {
         }
     }
 
-    fn note_step(&self, assignment: &Assignment, step: Step, lag: Lag) {
+    fn note_step(&self, assignment: &Assignment, step: Step, offloader: &Offloader) {
         let (topic, partition) = (&assignment.name.topic, assignment.name.id.partition);
         match step {
             Step::Idle => {}
@@ -200,7 +210,7 @@ impl Duty {
             }
         }
         self.note(assignment, |s| {
-            (s.lag, s.trouble) = (lag, None);
+            (s.lag, s.trouble) = (offloader.lag, offloader.trouble.clone());
             s.gaps += u64::from(matches!(step, Step::Gap { .. }));
             s.divergences += u64::from(matches!(step, Step::Diverged(_)));
         });

@@ -123,9 +123,23 @@ impl Manifest {
     /// The end of what the tier holds; equals [`start`](Self::start) while it holds nothing.
     pub fn end(&self) -> Offset {
         let gap = self.gaps.last().map(|(_, end)| *end);
-        let spill = self.spills.last().map(|s| s.end);
-        let last = self.entries.last().map(Entry::end).or(spill);
-        last.into_iter().chain(gap).max().unwrap_or(self.start).max(self.start)
+        self.segments_end().into_iter().chain(gap).max().unwrap_or(self.start).max(self.start)
+    }
+
+    /// Where a range ends that no one has and that this offset lies in.
+    pub fn gap_end(&self, offset: Offset) -> Option<Offset> {
+        self.gaps.iter().find(|(from, to)| (*from..*to).contains(&offset)).map(|(_, to)| *to)
+    }
+
+    /// The end of the last segment.
+    fn segments_end(&self) -> Option<Offset> {
+        self.entries.last().map(Entry::end).or(self.spills.last().map(|s| s.end))
+    }
+
+    /// Whether a segment of this range may follow: behind the last one, and holding something new. It may begin before where the log began when the gap
+    /// before it was noted, or where a user's DeleteRecords cut: in the middle of a batch, which comes whole.
+    pub fn may_follow(&self, base: Offset, end: Offset) -> bool {
+        self.segments_end().is_none_or(|last| base >= last) && end > self.end() && base < end
     }
 
     /// Bytes of all `.log`s that it names.
@@ -144,10 +158,7 @@ impl Manifest {
     /// # Errors
     /// It doesn't follow the last one.
     pub fn append(&mut self, entry: Entry, epochs: &Lineage) -> Result<(), ManifestError> {
-        let first = self.entries.is_empty() && self.spills.is_empty();
-        // The first may begin in the middle of a batch, which comes whole.
-        let follows = if first { entry.end() > self.end() } else { entry.base >= self.end() };
-        if !follows || entry.len == 0 {
+        if !self.may_follow(entry.base, entry.end()) {
             return Err(ManifestError::Unsound("the new segment does not follow the last"));
         }
         self.entries.push(entry);
@@ -164,6 +175,12 @@ impl Manifest {
             // Nothing was held before: the tier simply begins later.
             self.start = to;
         }
+    }
+
+    /// Up to where the leader's log and this one are the same, if the leader says that its `epoch` ends at `end` (KIP-595): no further than that epoch
+    /// goes here.
+    pub fn common_end(&self, epoch: LeaderEpoch, end: Offset) -> Offset {
+        self.lineage.end_of(epoch).map_or(end, |(_, own)| own.min(end))
     }
 
     /// The leader's log ends an epoch of ours at `end`: what we hold from there on is not the cluster's.

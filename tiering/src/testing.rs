@@ -94,6 +94,8 @@ pub(crate) struct Fake {
     pub(crate) stable: Option<i64>,
     /// Aborted transactions: producer, first, marker.
     pub(crate) aborted: Vec<(i64, i64, i64)>,
+    /// Whether it may not be trimmed.
+    pub(crate) refuses_trim: bool,
     /// What is told to whoever asks with an epoch: the log took another turn.
     pub(crate) diverging: Option<(i32, i64)>,
 }
@@ -179,8 +181,13 @@ impl crate::source::Source for FakeLog {
     }
 
     async fn trim(&self, _: &crate::source::Named, to: Offset) -> Result<(), SourceError> {
-        self.with(|log| log.start = log.start.max(to.0));
-        Ok(())
+        self.with(|log| {
+            if log.refuses_trim {
+                return Err(SourceError::Refused(Code::TOPIC_AUTHORIZATION_FAILED));
+            }
+            log.start = log.start.max(to.0);
+            Ok(())
+        })
     }
 }
 

@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
-use kafka::types::{Offset, Partition, TopicId};
+use kafka::batch::Batches;
+use kafka::types::{LeaderEpoch, Offset, Partition, TopicId};
 use store::register::{Register, Seq};
 use store::{Key, SharedStore};
 
 use crate::PartitionId;
 use crate::layout::{Layout, Marker, marker_id, read_marker};
 use crate::manifest::{Life, Manifest};
-use crate::read::{ReadError, Reader};
+use crate::read::{ReadError, Reader, Slice};
 use crate::source::{Named, Source, SourceError};
 
 /// Objects in one listing.
 const PAGE: usize = 1000;
+/// How long a look for a newer manifest is believed by those who ask again and again.
+const LOOK_LASTS: Duration = Duration::from_secs(1);
 /// How long a partition's ends are believed.
 const ENDS_LAST: Duration = Duration::from_millis(500);
 
@@ -53,6 +56,7 @@ pub struct Tier {
     held: DashMap<PartitionId, Held>,
     /// Kept, because each remembers when it was last listed.
     registers: DashMap<PartitionId, Register>,
+    looked: DashMap<PartitionId, Instant>,
     ends: DashMap<PartitionId, Ends>,
 }
 
@@ -66,6 +70,7 @@ impl Tier {
             source,
             held: DashMap::new(),
             registers: DashMap::new(),
+            looked: DashMap::new(),
             ends: DashMap::new(),
         }
     }
@@ -113,6 +118,32 @@ impl Tier {
             self.publish(version.seq, Arc::new(manifest));
         }
         Ok(self.manifest(p))
+    }
+
+    /// As [`refresh`](Self::refresh), unless somebody looked within the last second.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn refresh_lately(&self, p: PartitionId) -> Result<Option<Arc<Manifest>>, ReadError> {
+        if self.looked.get(&p).is_some_and(|at| at.elapsed() < LOOK_LASTS) {
+            return Ok(self.manifest(p));
+        }
+        let manifest = self.refresh(p).await?;
+        self.looked.insert(p, Instant::now());
+        Ok(manifest)
+    }
+
+    /// What the brokers have from `from` on, read_committed: behind a range that nobody has.
+    ///
+    /// # Errors
+    /// They can't be asked, or don't have it either.
+    pub async fn beyond(&self, p: &Named, from: Offset, max_bytes: u32) -> Result<Slice, SourceError> {
+        let fetched = self.source.fetch(p, from, LeaderEpoch(-1), max_bytes).await?;
+        let mut batches = Batches::new(&fetched.records);
+        let last = batches.by_ref().map_while(Result::ok).last();
+        let end = last.map_or(from, |b| b.end_offset());
+        let whole = batches.position();
+        Ok(Slice { records: fetched.records.slice(..whole), end, aborted: fetched.aborted })
     }
 
     /// The leader's high watermark and last stable offset, at most half a second old.

@@ -25,6 +25,8 @@ use crate::view::interest::TopicKey;
 
 /// How long a fetch waits for topics that the view doesn't know yet.
 const LEARN_WAIT: Duration = Duration::from_millis(500);
+/// What sockets take from us even if the client is busy, bytes: a leg of a broker brings no more.
+const SOCKET_TAKES: usize = 2 << 20;
 /// How often one fetch is planned anew because a broker was in trouble.
 const ROUNDS_MAX: usize = 3;
 /// How long to wait for a view made after a broker was in trouble.
@@ -71,7 +73,9 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
                 learned = true;
             }
             Plan::Look(places) => {
-                look(&session.core.gateway.clone(), &view, &request, &places).await;
+                if !look(&session.core.gateway.clone(), &view, &request, &places).await {
+                    return nothing_yet(session, payload, &request).await;
+                }
                 looked = true;
             }
             Plan::Forward => return forward(session, &view, &frame, &request).await,
@@ -89,17 +93,32 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Looks for newer manifests of the partitions at `places`.
-async fn look(gateway: &crate::app::Gateway, view: &View, request: &FetchRequest<'_>, places: &[usize]) {
-    let Some(ready) = gateway.tier.get() else { return };
+/// Looks for newer manifests of the partitions at `places`. False if that could not be done: then nobody can say that an offset is nowhere.
+async fn look(
+    gateway: &crate::app::Gateway,
+    view: &View,
+    request: &FetchRequest<'_>,
+    places: &[usize],
+) -> bool {
+    let Some(ready) = gateway.tier.get() else { return false };
     for place in places {
         let p = &request.partitions[*place];
-        let Some(topic) = view.topic(p.topic).map(|t| t.id) else { continue };
+        let Some(topic) = view.topic(p.topic).map(|t| t.id) else { return false };
         let looked = ready.tier.refresh(tiering::PartitionId { topic, partition: p.partition }).await;
         if let Err(e) = looked {
             tracing::warn!(partition = %p.partition, "tier: {e}");
+            return false;
         }
     }
+    true
+}
+
+/// "Nothing new" for every partition asked for, after a pause: the client would ask again at once.
+async fn nothing_yet(session: &mut Session, payload: &[u8], request: &FetchRequest<'_>) -> Result<(), Fault> {
+    tokio::time::sleep(CALM).await;
+    let partitions = request.partitions.iter().map(|p| PartitionAnswer::empty(p.topic, p.partition));
+    let answer = Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: partitions.collect() };
+    session.reply(&answer.encode(request.version, correlation_id(payload))).await
 }
 
 fn decide(session: &Session, view: &View, request: &FetchRequest<'_>, done: (bool, bool)) -> Plan {
@@ -228,9 +247,11 @@ async fn on_behalf(
     }
     count(session, view, &legs);
     let frame = merged.answer.encode(request.version, correlation_id(payload));
-    // Their room is free again before a client that may be slow is written to.
+    // Their room is free again before a client that may be slow is written to. A frame that its socket won't take at once has room of its own.
     drop((merged, outcomes));
     drop(payloads);
+    let gateway = session.core.gateway.clone();
+    let _room = if frame.len() > SOCKET_TAKES { gateway.held.take(frame.len()).await } else { None };
     session.reply(&frame).await?;
     Ok(true)
 }

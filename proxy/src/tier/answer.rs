@@ -10,15 +10,21 @@ use kafka::fetch::request::{FetchPartition, FetchRequest};
 use kafka::types::{LeaderEpoch, Offset};
 use tiering::PartitionId;
 use tiering::manifest::Manifest;
+use tiering::read::Slice;
 use tiering::source::Named;
 use tiering::tier::Tier;
+use tokio::time::Instant;
 
 use crate::app::Gateway;
 use crate::steer::held::Held;
 use crate::view::View;
 
 /// The most one answer brings from the tier, bytes; one batch always comes whole.
-const BYTES_MAX: usize = 8 << 20;
+const BYTES_MAX: usize = 4 << 20;
+/// Partitions whose first blocks are fetched side by side.
+const WARM_MAX: usize = 4;
+/// How long the leaders may take to say where their logs end.
+const ENDS_WAIT: Duration = Duration::from_millis(200);
 
 /// What the tier says of one partition.
 struct Said {
@@ -44,8 +50,8 @@ impl Said {
     }
 }
 
-/// The payload of the answer for the partitions at `places`, in the request's version, of `max_bytes` of records. Where the store takes longer than `wait`, "nothing new": what
-/// is being fetched goes on being fetched.
+/// The payload of the answer for the partitions at `places`, in the request's version, of `max_bytes` of records. What is not there after `wait`
+/// is left out this time, and goes on being fetched.
 pub async fn answer(
     gateway: &Gateway,
     view: &View,
@@ -55,8 +61,12 @@ pub async fn answer(
     wait: Duration,
 ) -> Option<Held> {
     let ready = gateway.tier.get()?;
-    let said = tokio::time::timeout(wait, all(&ready.tier, view, request, places, max_bytes)).await;
-    let said = said.unwrap_or_else(|_| places.iter().map(|_| Said::error(Code::NONE)).collect());
+    let deadline = Instant::now() + wait;
+    let said = all(&ready.tier, view, request, places, max_bytes, deadline).await;
+    if said.iter().all(|s| s.error.is_ok() && s.records.is_empty()) {
+        // Whoever is told "nothing" asks again at once.
+        tokio::time::sleep_until(deadline).await;
+    }
     let partitions = places.iter().zip(&said).map(|(place, said)| partition(request, *place, said));
     let answer = Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: partitions.collect() };
     let bytes: usize = said.iter().map(|s| s.records.len()).sum();
@@ -79,42 +89,62 @@ fn partition<'a>(request: &FetchRequest<'a>, place: usize, said: &'a Said) -> Pa
     }
 }
 
-/// All of them at once. The first that has records gets at least one batch; the others what room is left.
+/// One after another, as far as the bytes go: the first that has records gets at least one batch, the others what room is left. One that is slow
+/// holds up nobody whose records are near.
 async fn all(
     tier: &Arc<Tier>,
     view: &View,
     request: &FetchRequest<'_>,
     places: &[usize],
     max_bytes: i32,
+    deadline: Instant,
 ) -> Vec<Said> {
+    warm(tier, view, request, places);
     let mut left = (max_bytes.max(0) as usize).min(BYTES_MAX);
     let mut nothing_yet = true;
-    // What they need is fetched side by side; how much each may bring depends on those before it.
-    let mut reads = tokio::task::JoinSet::new();
-    for place in places {
-        if let Some((named, p)) = known(view, request, *place) {
-            let (tier, offset) = (tier.clone(), p.offset);
-            reads.spawn(async move { warm(&tier, named.id, offset).await });
-        }
-    }
-    while reads.join_next().await.is_some() {}
     let mut out = Vec::new();
     for place in places {
-        let p = &request.partitions[*place];
-        let bytes = left.min(p.max_bytes.max(0) as usize);
-        let said = one(tier, view, request, *place, bytes, nothing_yet).await;
+        let bytes = left.min(request.partitions[*place].max_bytes.max(0) as usize);
+        if left == 0 && !nothing_yet {
+            out.push(Said::error(Code::NONE));
+            continue;
+        }
+        let said =
+            tokio::time::timeout_at(deadline, one(tier, view, request, *place, bytes, nothing_yet)).await;
+        let said = said.unwrap_or_else(|_| Said::error(Code::NONE));
         nothing_yet &= said.records.is_empty();
         left = left.saturating_sub(said.records.len());
         out.push(said);
     }
+    ends(tier, view, request, places, &mut out).await;
     out
 }
 
-/// Has the block fetched that a read will want.
-async fn warm(tier: &Tier, p: PartitionId, offset: Offset) {
-    if let Some(m) = tier.manifest(p) {
-        // Whatever is wrong, the read itself finds out.
-        let _warmed = tier.reader.read(&m, offset, 1, true).await;
+/// Has the first few fetched side by side; the rest would push each other out of memory before their turn comes.
+fn warm(tier: &Arc<Tier>, view: &View, request: &FetchRequest<'_>, places: &[usize]) {
+    for (named, p) in places.iter().take(WARM_MAX).filter_map(|place| known(view, request, *place)) {
+        let (tier, offset) = (tier.clone(), p.offset);
+        // Whatever goes wrong, the read itself finds out; and it ends with the block it fetches.
+        tokio::spawn(async move {
+            if let Some(m) = tier.manifest(named.id) {
+                let _warmed = tier.reader.warm(&m, offset).await;
+            }
+        });
+    }
+}
+
+/// Says where the logs end whose records are in the answer. Who can't be asked now is asked again with the next fetch.
+async fn ends(tier: &Arc<Tier>, view: &View, request: &FetchRequest<'_>, places: &[usize], out: &mut [Said]) {
+    let mut asked = tokio::task::JoinSet::new();
+    for (n, place) in places.iter().enumerate().filter(|(n, _)| !out[*n].records.is_empty()) {
+        let Some((named, _)) = known(view, request, *place) else { continue };
+        let tier = tier.clone();
+        asked.spawn(async move { (n, tokio::time::timeout(ENDS_WAIT, tier.ends(&named)).await) });
+    }
+    while let Some(done) = asked.join_next().await {
+        if let Ok((n, Ok(Ok((high_watermark, last_stable))))) = done {
+            (out[n].high_watermark, out[n].last_stable) = (high_watermark, last_stable);
+        }
     }
 }
 
@@ -171,10 +201,19 @@ async fn read(
             return Said::error(Code::KAFKA_STORAGE_ERROR);
         }
     };
-    // A client must know where the log ends; who can't be asked now is asked again with the next fetch.
-    let (high_watermark, last_stable) = tier.ends(named).await.unwrap_or((Offset(-1), Offset(-1)));
+    let slice = match slice {
+        None => beyond(tier, named, m, offset, max_bytes).await,
+        slice => slice,
+    };
     let (records, aborted) = slice.map(|s| (s.records, s.aborted)).unwrap_or_default();
-    Said { error: Code::NONE, high_watermark, last_stable, log_start: m.start, aborted, records }
+    Said { log_start: m.start, aborted, records, ..Said::error(Code::NONE) }
+}
+
+/// What follows a range that nobody has, where brokers have it: readers skip over holes, as over those that compaction leaves.
+async fn beyond(tier: &Tier, named: &Named, m: &Manifest, offset: Offset, max_bytes: usize) -> Option<Slice> {
+    let to = m.gap_end(offset)?;
+    let max_bytes = u32::try_from(max_bytes).unwrap_or(u32::MAX).max(1);
+    tier.beyond(named, to, max_bytes).await.ok()
 }
 
 /// A client that believes in another leader epoch than the cluster's is told so, as by the leader (KIP-320).

@@ -3,6 +3,8 @@
 //!
 //! Sentinels: KIP-405, KIP-1005, KIP-1023 (`ListOffsetsRequest`); epochs: `LeaderEpochFileCache.endOffsetFor`.
 
+use std::sync::Arc;
+
 use kafka::fetch::request::TopicRef;
 use kafka::offsets::{EpochAnswer, Item, ListAnswer, Question, Request};
 use kafka::types::{LeaderEpoch, Offset};
@@ -22,6 +24,8 @@ const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
+/// Manifests looked for side by side.
+const LOOKS_AT_ONCE: usize = 32;
 /// KAFKA_STORAGE_ERROR: clients ask again.
 const STORAGE_ERROR: i16 = 56;
 
@@ -36,6 +40,7 @@ pub fn concerns(core: &Core, request: &Request<'_>) -> bool {
 pub async fn overlay(handle: &Handle, view: &View, request: &Request<'_>, payload: &mut [u8]) {
     let Ok(answers) = request.answer(payload) else { return };
     let places: Vec<_> = answers.iter().map(|a| (a.topic.to_owned(), a.partition, a.at())).collect();
+    look_ahead(handle, view, request).await;
     for (topic, partition, at) in places {
         let asked = request.items.iter().find(|i| i.topic == topic && i.partition == partition);
         let Some(asked) = asked.filter(|_| handle.may_hold(view, TopicRef::Name(&topic), partition)) else {
@@ -62,6 +67,33 @@ pub async fn overlay(handle: &Handle, view: &View, request: &Request<'_>, payloa
     }
 }
 
+/// Looks for the manifests of many partitions side by side; each is looked at again, and found looked at, in its turn.
+async fn look_ahead(handle: &Handle, view: &View, request: &Request<'_>) {
+    let Some(ready) = handle.get().filter(|_| request.items.len() > 1) else { return };
+    let mut looking = tokio::task::JoinSet::new();
+    for item in &request.items {
+        let topic = TopicRef::Name(item.topic);
+        let wants = matches!(request.question(item), Question::Time(t) if t != LATEST && t != EARLIEST_LOCAL);
+        let Some(id) = view.topic(topic).map(|t| PartitionId { topic: t.id, partition: item.partition })
+        else {
+            continue;
+        };
+        let settled = request.question(item) == Question::Time(EARLIEST) && ready.tier.manifest(id).is_some();
+        if !wants || settled || !handle.may_hold(view, topic, item.partition) {
+            continue;
+        }
+        if looking.len() >= LOOKS_AT_ONCE {
+            looking.join_next().await;
+        }
+        let tier = ready.tier.clone();
+        looking.spawn(async move {
+            // What can't be looked at says so in its turn.
+            let _looked = tier.refresh_lately(id).await;
+        });
+    }
+    while looking.join_next().await.is_some() {}
+}
+
 /// The answer to a time or a sentinel, where it is another than the broker's. The newest manifest is looked for: another gateway may have moved
 /// what the broker no longer has. Where that can't be done nobody can say, and clients ask again.
 async fn time(known: Option<(&Tier, PartitionId)>, timestamp: i64, broker: ListAnswer) -> Option<ListAnswer> {
@@ -69,7 +101,12 @@ async fn time(known: Option<(&Tier, PartitionId)>, timestamp: i64, broker: ListA
         return None;
     }
     let Some((tier, id)) = known else { return found(Err(not_open())) };
-    match tier.refresh(id).await {
+    // A start that our own trimming explains needs no look.
+    let explained = |m: &Arc<Manifest>| timestamp == EARLIEST && broker.offset <= m.trimmed;
+    if let Some(m) = tier.manifest(id).filter(explained) {
+        return list(tier, &m, timestamp, broker).await;
+    }
+    match tier.refresh_lately(id).await {
         Ok(m) => list(tier, &*m.filter(|m| m.segments() > 0)?, timestamp, broker).await,
         Err(e) => found(Err(e)),
     }
@@ -114,7 +151,8 @@ fn found(found: Result<Option<Found>, ReadError>) -> Option<ListAnswer> {
 
 /// The end of an epoch that brokers may have forgotten with what they trimmed.
 fn epoch(m: &Manifest, asked: LeaderEpoch, broker: EpochAnswer) -> Option<EpochAnswer> {
-    let (epoch, end) = m.lineage.end_of(asked).filter(|_| broker.error == 0)?;
+    // Where they still have their log, brokers know better: after an unclean election it may be another.
+    let (epoch, end) = m.lineage.end_of(asked).filter(|(_, end)| broker.error == 0 && *end <= m.trimmed)?;
     Some(EpochAnswer { error: 0, epoch, end })
 }
 
@@ -127,6 +165,7 @@ mod tests {
     fn manifest() -> Manifest {
         let id = PartitionId { topic: TopicId([1; 16]), partition: Partition(0) };
         let mut m = Manifest::new("t", id, Offset(0));
+        m.trimmed = Offset(60);
         m.lineage = tiering::lineage::Lineage::from_pairs(vec![(0, 0), (3, 50)]).expect("a lineage");
         m
     }

@@ -205,20 +205,22 @@ impl Survey<'_> {
         for topic in cluster.topics.iter().filter(|t| tiered.contains(&t.id)) {
             ids.extend(topic.partitions.iter().map(|p| PartitionId { topic: topic.id, partition: p.index }));
         }
-        ids.retain(|id| !duty.has(*id) && (all || tier.manifest(*id).is_none()));
+        // What this gateway writes itself may have been changed by another for a user's DeleteRecords.
+        ids.retain(|id| all || (!duty.has(*id) && tier.manifest(*id).is_none()));
         let mut looking = tokio::task::JoinSet::new();
         for id in ids {
-            if looking.len() >= AT_ONCE
-                && let Some(Ok(Err(e))) = looking.join_next().await
-            {
-                return Err(e).context("a manifest can't be read");
+            if looking.len() >= AT_ONCE {
+                looking.join_next().await;
             }
             let tier = tier.clone();
-            looking.spawn(async move { tier.refresh(id).await.map(|_| ()) });
+            // One that can't be read keeps no other from being read; its readers are told to try again.
+            looking.spawn(async move {
+                if let Err(e) = tier.refresh(id).await {
+                    tracing::warn!(partition = %id, "tier: a manifest can't be read: {e}");
+                }
+            });
         }
-        while let Some(done) = looking.join_next().await {
-            done.context("stopped")?.context("a manifest can't be read")?;
-        }
+        while looking.join_next().await.is_some() {}
         Ok(())
     }
 
@@ -254,13 +256,19 @@ impl Survey<'_> {
         if topic.id.is_zero() {
             return Err("the cluster gives topics no ids: tiering needs Kafka 3.1 or newer".to_owned());
         }
+        let known_before = self.configs.get(&topic.id).map(|(_, settings)| settings.clone());
         let known = self.configs.get(&topic.id).filter(|(at, _)| at.elapsed() < CONFIG_LASTS);
         let settings = match known {
             Some((_, settings)) => settings.clone(),
             None => {
                 let connection = self.connection.as_mut().ok_or("nobody answers")?;
                 let said = topic_config(connection, &topic.name, &["cleanup.policy", "retention.ms"]).await;
-                let settings = Settings::of(said.map_err(|e| format!("its settings can't be read: {e}"))?);
+                let settings = match (said, known_before) {
+                    (Ok(config), _) => Settings::of(config),
+                    // What is being moved goes on being moved by what was known.
+                    (Err(_), Some(settings)) => settings,
+                    (Err(e), None) => return Err(format!("its settings can't be read: {e}")),
+                };
                 self.configs.insert(topic.id, (Instant::now(), settings.clone()));
                 settings
             }

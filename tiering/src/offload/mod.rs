@@ -27,8 +27,8 @@ use crate::verify;
 
 pub use pace::Pace;
 
-/// How much is fetched to see whether there is anything to do.
-const PEEK: u32 = 64 << 10;
+/// How much is fetched to see whether there is anything to do: one batch.
+const PEEK: u32 = 1;
 
 /// What moving a partition's history needs.
 #[derive(Clone, Debug)]
@@ -73,6 +73,12 @@ pub enum OffloadError {
         end: i64,
         /// Up to where it was trimmed.
         trimmed: i64,
+    },
+    /// The leader's log took a turn that can't be found in ours.
+    #[error("the leader says that its log took another turn at {end}, behind the end of what the tier holds")]
+    Turn {
+        /// Where.
+        end: i64,
     },
     /// What was uploaded does not read back as it was.
     #[error("a segment does not read back as it was uploaded: {0}")]
@@ -133,8 +139,10 @@ pub struct Offloader {
     ledger: Ledger,
     /// Seen with the last step.
     pub lag: Lag,
+    /// What is wrong although uploads go on: brokers can't be trimmed.
+    pub trouble: Option<String>,
     /// Since when the records at this offset wait. By this clock, not by their timestamps: those are the producers' own, and may be of long ago.
-    waiting: Option<(Offset, Instant)>,
+    pub waiting: Option<(Offset, Instant)>,
 }
 
 impl Offloader {
@@ -150,7 +158,7 @@ impl Offloader {
     ) -> Result<Self, OffloadError> {
         let start = || tools.source.log_start(&name);
         let ledger = Ledger::take_over(&tools, &name, owner, start).await?;
-        Ok(Self { tools, name, rules, ledger, lag: Lag::default(), waiting: None })
+        Ok(Self { tools, name, rules, ledger, lag: Lag::default(), trouble: None, waiting: None })
     }
 
     /// The manifest as last committed.
@@ -173,8 +181,8 @@ impl Offloader {
             Err(e) if e.is_out_of_range() => return self.out_of_range(next).await,
             fetched => fetched?,
         };
-        if let Some((_, end)) = fetched.diverging {
-            return self.diverged(end).await;
+        if let Some((epoch, end)) = fetched.diverging {
+            return self.diverged(self.manifest().common_end(epoch, end)).await;
         }
         let now = now_ms();
         self.lag = self.lag_of(&fetched, next, now)?;
@@ -219,6 +227,14 @@ impl Offloader {
     }
 
     async fn upload(&mut self, next: Offset, first: Fetched) -> Result<Step, OffloadError> {
+        // Not after the bytes went: a segment that can't be named is uploaded for nothing, and again.
+        if let Some(first) = Batches::new(&first.records).next().transpose().map_err(OffloadError::Format)?
+            && !self.manifest().may_follow(first.base_offset(), first.end_offset())
+        {
+            return Err(
+                ManifestError::Unsound("what the leader has next does not follow the last segment").into()
+            );
+        }
         let uploaded =
             upload::segment(&self.tools, &self.name, next, first, self.rules.segment_bytes).await?;
         let Some((entry, epochs)) = uploaded else { return Ok(Step::Idle) };
@@ -262,6 +278,10 @@ impl Offloader {
         if end < trimmed {
             return Err(OffloadError::Lost { end: end.0, trimmed: trimmed.0 });
         }
+        if end >= self.manifest().end() {
+            // Nothing to forget, and still the leader says so: a person has to look. Going on would turn in a circle.
+            return Err(OffloadError::Turn { end: end.0 });
+        }
         let mut manifest = self.manifest().clone();
         manifest.truncate(end)?;
         self.ledger.commit(manifest).await?;
@@ -278,18 +298,27 @@ impl Offloader {
         let mut manifest = self.manifest().clone();
         manifest.trimmed = to;
         self.ledger.commit(manifest).await?;
-        self.tools.source.trim(&self.name, to).await?;
-        Ok(Step::Trimmed(to))
+        Ok(self.tell_brokers(to).await)
+    }
+
+    /// Brokers that can't be told don't keep uploads waiting: they are told again with every idle step.
+    async fn tell_brokers(&mut self, to: Offset) -> Step {
+        let told = self.tools.source.trim(&self.name, to).await;
+        self.trouble = told
+            .as_ref()
+            .err()
+            .map(|e| format!("brokers could not be told to drop what the tier holds: {e}"));
+        if told.is_ok() { Step::Trimmed(to) } else { Step::Idle }
     }
 
     /// The one before us may have died between its intent and the deed.
-    async fn trim_again(&self, fetched: &Fetched) -> Result<Step, OffloadError> {
+    async fn trim_again(&mut self, fetched: &Fetched) -> Result<Step, OffloadError> {
         let to = self.manifest().trimmed;
         if fetched.log_start >= to || fetched.log_start.0 < 0 {
+            self.trouble = None;
             return Ok(Step::Idle);
         }
-        self.tools.source.trim(&self.name, to).await?;
-        Ok(Step::Trimmed(to))
+        Ok(self.tell_brokers(to).await)
     }
 
     /// Changes the rules, as after a reload.

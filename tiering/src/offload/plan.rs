@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka::batch::Batches;
 use kafka::types::Offset;
 
-use crate::manifest::{Entry, Manifest};
+use crate::manifest::Manifest;
 use crate::offload::Lag;
 
 /// How much is kept: whatever is older than `time`, or beyond `bytes`, may go.
@@ -43,28 +43,29 @@ pub fn offsets_in(records: &[u8]) -> u64 {
 
 /// Up to where brokers may drop their copy now, if it is further than they were told before. `behind`: bytes after the tier's end.
 pub fn trim_to(m: &Manifest, hot: Hot, behind: u64, now: i64) -> Option<Offset> {
-    let to = first_kept(&m.entries, hot, behind, now)?;
+    let to = first_kept(m, hot, behind, now)?;
     (to > m.trimmed && to > m.start).then_some(to)
 }
 
 /// Where the tier's part of the log shall begin, if later than it does. What brokers still hold of it stays visible.
 pub fn retain_from(m: &Manifest, keep: Hot, behind: u64, now: i64) -> Option<Offset> {
-    let to = first_kept(&m.entries, keep, behind, now)?;
+    let to = first_kept(m, keep, behind, now)?;
     (to > m.start).then_some(to)
 }
 
-/// The end of the newest entry that may go. An entry goes only if all before it go.
-fn first_kept(entries: &[Entry], keep: Hot, behind: u64, now: i64) -> Option<Offset> {
-    let mut after: u64 = behind + entries.iter().map(|e| u64::from(e.size)).sum::<u64>();
-    let mut to = None;
-    for e in entries {
-        after -= u64::from(e.size);
-        let old = keep.time.is_some_and(|time| now - e.max_timestamp >= time.as_millis() as i64);
+/// The end of the newest segment that may go. One goes only if all before it go; those in a spill go together.
+fn first_kept(m: &Manifest, keep: Hot, behind: u64, now: i64) -> Option<Offset> {
+    let spills = m.spills.iter().map(|s| (s.end, s.bytes, s.max_timestamp));
+    let entries = m.entries.iter().map(|e| (e.end(), u64::from(e.size), e.max_timestamp));
+    let (mut after, mut to) = (behind + m.bytes(), None);
+    for (end, bytes, newest) in spills.chain(entries) {
+        after -= bytes;
+        let old = keep.time.is_some_and(|time| now - newest >= time.as_millis() as i64);
         let beyond = keep.bytes.is_some_and(|bytes| after >= bytes);
         if !(old || beyond) {
             break;
         }
-        to = Some(e.end());
+        to = Some(end);
     }
     to
 }
@@ -76,6 +77,7 @@ mod tests {
     use super::*;
     use crate::PartitionId;
     use crate::lineage::Lineage;
+    use crate::manifest::Entry;
 
     fn manifest() -> Manifest {
         let id = PartitionId { topic: TopicId([1; 16]), partition: Partition(0) };
@@ -107,6 +109,18 @@ mod tests {
             "what is not uploaded yet counts"
         );
         assert_eq!(trim_to(&m, hot(None, None), 0, i64::MAX), None, "nothing is said: nothing goes");
+    }
+
+    #[test]
+    fn what_lies_in_spills_goes_too_and_first() {
+        let mut m = manifest();
+        m.seal(7);
+        assert!(m.entries.is_empty() && m.spills.len() == 1);
+        let young = Entry { base: Offset(40), len: 10, size: 100, max_timestamp: 9000, nonce: 1 };
+        m.append(young, &Lineage::default()).unwrap();
+        assert_eq!(trim_to(&m, hot(Some(5), None), 0, 9000), Some(Offset(40)));
+        assert_eq!(retain_from(&m, hot(None, Some(100)), 0, 0), Some(Offset(40)));
+        assert_eq!(trim_to(&m, hot(Some(7), None), 0, 9000), None, "the newest in the spill is 6 s old");
     }
 
     #[test]

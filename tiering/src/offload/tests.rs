@@ -220,3 +220,48 @@ async fn the_aux_file_says_of_every_segment_what_its_bytes_say() {
     }
     assert!(log.fetch(&named(), Offset(0), LeaderEpoch(-1), 1).await.is_ok());
 }
+
+/// Leader A's epoch 2 went on to 120 where B began epoch 3 at 90; then A leads again, uncleanly, as epoch 5.
+#[tokio::test]
+async fn a_turn_within_an_older_epoch_is_followed_from_where_the_histories_part() {
+    let (store, log) = (Memory::default(), log_of(9));
+    log.with(|l| {
+        let mut last = batch(90, 10, 1);
+        kafka::batch::set_leader_epoch(&mut last, LeaderEpoch(3)).unwrap();
+        l.batches.push(last);
+    });
+    let mut offloader = offload(&tools(Arc::new(store), &log), rules(false)).await.unwrap();
+    assert_eq!(offloader.manifest().end(), Offset(100));
+    log.with(|l| l.diverging = Some((0, 120)));
+    assert_eq!(offloader.step().await.unwrap(), Step::Diverged(Offset(90)));
+    log.with(|l| l.diverging = Some((0, 120)));
+    let again = offloader.step().await;
+    assert!(matches!(again, Err(OffloadError::Turn { .. })), "never in a circle: {again:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_begins_in_the_middle_of_a_batch_after_a_gap_goes_on_being_offloaded() {
+    let (store, log) = (Memory::default(), log_of(10));
+    let mut offloader = offload(&tools(Arc::new(store), &log), rules(false)).await.unwrap();
+    log.with(|l| {
+        l.batches.extend((10..30).map(|i| batch(i * 10, 10, i)));
+        l.start = 155;
+    });
+    assert_eq!(offloader.step().await.unwrap(), Step::Gap { from: Offset(100), to: Offset(155) });
+    while offloader.step().await.unwrap() != Step::Idle {}
+    assert_eq!(offloader.manifest().end(), Offset(300));
+    assert_eq!(offloader.manifest().gap_end(Offset(120)), Some(Offset(155)));
+}
+
+#[tokio::test]
+async fn brokers_that_cannot_be_trimmed_keep_no_upload_waiting() {
+    let (store, log) = (Memory::default(), log_of(10));
+    log.with(|l| l.refuses_trim = true);
+    let mut offloader = offload(&tools(Arc::new(store), &log), rules(true)).await.unwrap();
+    assert!(offloader.trouble.is_some() && log.with(|l| l.start) == 0);
+    log.with(|l| l.batches.push(batch(100, 10, 1)));
+    assert!(matches!(offloader.step().await.unwrap(), Step::Uploaded { .. }));
+    log.with(|l| l.refuses_trim = false);
+    while offloader.step().await.unwrap() != Step::Idle {}
+    assert!(offloader.trouble.is_none() && log.with(|l| l.start) == 110);
+}

@@ -57,6 +57,10 @@ impl Ahead {
             *reading = Reading { next, depth: (reading.depth * 2).clamp(1, DEPTH_MAX) };
             return reading.depth;
         }
+        // Another has just made the same read: they go on together.
+        if let Some(reading) = readers.iter().find(|r| r.next == next) {
+            return reading.depth;
+        }
         if readers.len() >= READERS_MAX {
             readers.remove(0);
         }
@@ -93,5 +97,17 @@ mod tests {
         assert_eq!(read(&ahead, 70, 80, 2), []);
         assert_eq!(read(&ahead, 40, 50, 3).len(), 8, "the other reader goes on");
         assert_eq!(read(&ahead, 50, 60, 3).len(), 8, "and there is a bound");
+    }
+
+    #[test]
+    fn many_who_read_the_same_are_followed_as_one() {
+        let ahead = Ahead::default();
+        for step in 0..20 {
+            for _reader in 0..READERS_MAX * 2 {
+                read(&ahead, step * 10, step * 10 + 10, 0);
+            }
+        }
+        assert_eq!(read(&ahead, 200, 210, 0).len(), 8);
+        assert_eq!(ahead.0.lock().unwrap().values().map(Vec::len).sum::<usize>(), 1);
     }
 }

@@ -115,6 +115,17 @@ impl Reader {
         }
     }
 
+    /// Has fetched what a read from `from` on will want first. It counts as nobody's read: what is read ahead goes by reads alone.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn warm(&self, m: &Manifest, from: Offset) -> Result<(), ReadError> {
+        let Some((entry, _)) = self.blocks.entry_at(m, from).await? else { return Ok(()) };
+        let aux = self.blocks.aux(m.partition, entry).await?;
+        let mut window = Window::new(&self.blocks, m.partition, entry, aux.clone());
+        slice(&mut window, &aux, entry, from, 1, true).await.map(|_| ())
+    }
+
     /// The epoch of a record at `offset` in the tier.
     pub fn epoch_at(&self, m: &Manifest, offset: Offset) -> LeaderEpoch {
         m.epoch_at(offset)
