@@ -24,5 +24,6 @@ pub mod report;
 pub mod samples;
 pub mod splitter;
 pub mod stats;
+pub mod tier;
 pub mod tls;
 pub mod usage;

@@ -16,7 +16,7 @@ use crate::usage;
 
 mod broker;
 mod latency;
-mod perf;
+pub(crate) mod perf;
 mod table;
 
 use broker::{Led, RealBroker};

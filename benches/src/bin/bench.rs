@@ -12,6 +12,7 @@ use tidegate_benches::metadata;
 use tidegate_benches::real;
 use tidegate_benches::relay::{self, Settings};
 use tidegate_benches::report::{self, Report, Section};
+use tidegate_benches::tier;
 
 /// Measures Tidegate beside HAProxy, Envoy and Kroxylicious, and direct, in one run; prints ratios.
 #[derive(Debug, Parser)]
@@ -46,10 +47,11 @@ enum Part {
     Kafka,
     Idle,
     Metadata,
+    Tier,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::Synthetic, Self::Tls, Self::Kafka, Self::Idle, Self::Metadata];
+    const ALL: [Self; 6] = [Self::Synthetic, Self::Tls, Self::Kafka, Self::Idle, Self::Metadata, Self::Tier];
 }
 
 fn main() -> anyhow::Result<()> {
@@ -89,6 +91,7 @@ fn measure(part: Part, workshop: &Workshop, settings: &Settings) -> anyhow::Resu
         Part::Kafka => real::run(workshop, settings),
         Part::Idle => idle::run(workshop, settings),
         Part::Metadata => metadata::run(workshop, settings),
+        Part::Tier => tier::run(workshop, settings),
     }
 }
 

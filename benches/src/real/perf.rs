@@ -8,22 +8,22 @@ use ::tests::kafka_dist::Dist;
 use anyhow::{Context as _, ensure};
 
 /// Bytes of a record's value.
-pub(super) const RECORD: usize = 1024;
+pub(crate) const RECORD: usize = 1024;
 const JVM: [&str; 2] = ["-Xms512m", "-Xmx512m"];
 
 /// What ProducerPerformance is asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Produce<'a> {
-    pub(super) to: SocketAddr,
-    pub(super) topic: &'a str,
-    pub(super) records: u64,
+pub(crate) struct Produce<'a> {
+    pub(crate) to: SocketAddr,
+    pub(crate) topic: &'a str,
+    pub(crate) records: u64,
     /// Records a second; `None` for as many as will go.
-    pub(super) rate: Option<u64>,
+    pub(crate) rate: Option<u64>,
 }
 
 impl Produce<'_> {
     /// The command; its output goes to a file beside the others.
-    pub(super) fn command(&self, dist: &Dist) -> Command {
+    pub(crate) fn command(&self, dist: &Dist) -> Command {
         let mut java = tool(dist, "org.apache.kafka.tools.ProducerPerformance");
         let rate = self.rate.map_or("-1".to_owned(), |r| r.to_string());
         java.args(["--topic", self.topic, "--bootstrap-server", &self.to.to_string(), "--throughput", &rate]);
@@ -40,13 +40,13 @@ impl Produce<'_> {
 }
 
 /// Produces and returns MB/s (10^6 bytes of values) and p99 in ms as the tool tells them.
-pub(super) fn produce(dist: &Dist, what: Produce<'_>) -> anyhow::Result<(f64, f64)> {
+pub(crate) fn produce(dist: &Dist, what: Produce<'_>) -> anyhow::Result<(f64, f64)> {
     let output = run(&mut what.command(dist))?;
     told(&output).with_context(|| format!("no summary in: {output}"))
 }
 
 /// Reads the last line: `N records sent, R records/sec (M MB/sec), A ms avg latency, ... P ms 99th, ...`.
-pub(super) fn told(output: &str) -> Option<(f64, f64)> {
+pub(crate) fn told(output: &str) -> Option<(f64, f64)> {
     let line = output.lines().rfind(|l| l.contains("99th"))?;
     let before = |mark: &str| {
         let (head, _) = line.split_once(mark)?;
@@ -57,7 +57,7 @@ pub(super) fn told(output: &str) -> Option<(f64, f64)> {
 }
 
 /// Consumes `records` from the start of `topic`; MB/s of fetching, without joining the group.
-pub(super) fn consume(dist: &Dist, from: SocketAddr, topic: &str, records: u64) -> anyhow::Result<f64> {
+pub(crate) fn consume(dist: &Dist, from: SocketAddr, topic: &str, records: u64) -> anyhow::Result<f64> {
     let mut java = tool(dist, "org.apache.kafka.tools.ConsumerPerformance");
     java.args(["--bootstrap-server", &from.to_string(), "--topic", topic, "--hide-header"]);
     java.args(["--num-records", &records.to_string(), "--timeout", "20000"]);
