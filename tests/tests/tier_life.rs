@@ -331,7 +331,7 @@ fn a_topic_restored_from_the_bucket_is_read_whole_from_a_fresh_cluster_without_u
     stop(&mut fresh);
     let folder = fresh.brokers()[0].log_dir().join(format!("{topic}-0"));
     let restored = files::list(&to.join(format!("{topic}-0")), ".log").unwrap();
-    assert!(restored.len() > 3, "{restored:?}");
+    assert!(restored.len() > 1, "{restored:?}");
     for file in restored {
         fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
     }

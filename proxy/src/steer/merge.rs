@@ -28,7 +28,7 @@ const NOT_AUTHORIZED: i16 = 29;
 
 /// Merges the outcomes into one answer with every partition asked for, in the order asked.
 ///
-/// A leg that failed, and a follower's own trouble, leave "nothing new" in place: the client asks again and another
+/// The tier speaks for the leader, but where this gateway doesn't know what it holds. A leg that failed, and a follower's own trouble, leave "nothing new" in place: the client asks again and another
 /// broker is asked then. The leader's errors are the client's to see. Throttle times combine to the longest (KIP-219).
 pub fn merge<'a>(
     view: &View,
@@ -47,10 +47,13 @@ pub fn merge<'a>(
             let said =
                 said.as_ref().and_then(|(a, at)| Some(&a.partitions[*at.get(&(p.topic, p.partition))?]));
             let leader = view.partition(p.topic, p.partition).and_then(|p| p.leader);
-            // The tier speaks for the leader.
-            let leads = *from == Server::Tier || leader.map(Server::Broker) == Some(*from);
+            let leads = leader.map(Server::Broker) == Some(*from);
+            let hidden = |error| match from {
+                Server::Tier => error == NOT_LEADER_OR_FOLLOWER,
+                Server::Broker(broker) => hides(error, leads, *broker == own, confirmed),
+            };
             match said {
-                Some(a) if !hides(a.error, leads, *from == Server::Broker(own), confirmed) => {
+                Some(a) if !hidden(a.error) => {
                     partitions[place] = PartitionAnswer { preferred_read_replica: NO_BROKER, ..a.clone() };
                 }
                 _ => troubles.push((place, *from)),

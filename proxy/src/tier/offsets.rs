@@ -3,8 +3,6 @@
 //!
 //! Sentinels: KIP-405, KIP-1005, KIP-1023 (`ListOffsetsRequest`); epochs: `LeaderEpochFileCache.endOffsetFor`.
 
-use std::sync::Arc;
-
 use kafka::fetch::request::TopicRef;
 use kafka::offsets::{EpochAnswer, Item, ListAnswer, Question, Request};
 use kafka::types::{LeaderEpoch, Offset};
@@ -78,8 +76,7 @@ async fn look_ahead(handle: &Handle, view: &View, request: &Request<'_>) {
         else {
             continue;
         };
-        let settled = request.question(item) == Question::Time(EARLIEST) && ready.tier.manifest(id).is_some();
-        if !wants || settled || !handle.may_hold(view, topic, item.partition) {
+        if !wants || !handle.may_hold(view, topic, item.partition) {
             continue;
         }
         if looking.len() >= LOOKS_AT_ONCE {
@@ -101,11 +98,6 @@ async fn time(known: Option<(&Tier, PartitionId)>, timestamp: i64, broker: ListA
         return None;
     }
     let Some((tier, id)) = known else { return found(Err(not_open())) };
-    // A start that our own trimming explains needs no look.
-    let explained = |m: &Arc<Manifest>| timestamp == EARLIEST && broker.offset <= m.trimmed;
-    if let Some(m) = tier.manifest(id).filter(explained) {
-        return list(tier, &m, timestamp, broker).await;
-    }
     match tier.refresh_lately(id).await {
         Ok(m) => list(tier, &*m.filter(|m| m.segments() > 0)?, timestamp, broker).await,
         Err(e) => found(Err(e)),
