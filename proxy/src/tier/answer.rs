@@ -106,18 +106,24 @@ async fn all(
     for place in places {
         let bytes = left.min(request.partitions[*place].max_bytes.max(0) as usize);
         if left == 0 && !nothing_yet {
-            out.push(Said::error(Code::NONE));
+            out.push(not_this_time(tier, view, request, *place));
             continue;
         }
         let said =
             tokio::time::timeout_at(deadline, one(tier, view, request, *place, bytes, nothing_yet)).await;
-        let said = said.unwrap_or_else(|_| Said::error(Code::NONE));
+        let said = said.unwrap_or_else(|_| not_this_time(tier, view, request, *place));
         nothing_yet &= said.records.is_empty();
         left = left.saturating_sub(said.records.len());
         out.push(said);
     }
     ends(tier, view, request, places, &mut out).await;
     out
+}
+
+/// What is said of a partition whose turn doesn't come.
+fn not_this_time(tier: &Tier, view: &View, request: &FetchRequest<'_>, place: usize) -> Said {
+    let m = known(view, request, place).and_then(|(named, _)| tier.manifest(named.id));
+    Said { log_start: m.map_or(Offset(-1), |m| m.start), ..Said::error(Code::NONE) }
 }
 
 /// Has the first few fetched side by side; the rest would push each other out of memory before their turn comes.

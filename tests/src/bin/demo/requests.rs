@@ -30,8 +30,8 @@ impl Requests {
         for place in places {
             let metrics = Metrics::of(&place.admin)?;
             let count = |op: &&str| metrics.sum("tidegate_store_requests_total", &[("op", op)]) as u64;
-            sum.puts += PUTS.iter().map(|op| count(op)).sum::<u64>();
-            sum.gets += GETS.iter().map(|op| count(op)).sum::<u64>();
+            sum.puts += PUTS.iter().map(&count).sum::<u64>();
+            sum.gets += GETS.iter().map(count).sum::<u64>();
         }
         Ok(sum)
     }
