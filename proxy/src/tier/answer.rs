@@ -122,8 +122,8 @@ async fn all(
 
 /// What is said of a partition whose turn doesn't come.
 fn not_this_time(tier: &Tier, view: &View, request: &FetchRequest<'_>, place: usize) -> Said {
-    let m = known(view, request, place).and_then(|(named, _)| tier.manifest(named.id));
-    Said { log_start: m.map_or(Offset(-1), |m| m.start), ..Said::error(Code::NONE) }
+    let empty = |(_, m): (Named, Arc<Manifest>)| Said { log_start: m.start, ..Said::error(Code::NONE) };
+    check(tier, view, request, place).map_or_else(|said| said, empty)
 }
 
 /// Has the first few fetched side by side; the rest would push each other out of memory before their turn comes.
@@ -173,23 +173,32 @@ async fn one(
     max_bytes: usize,
     at_least_one: bool,
 ) -> Said {
-    let Some((named, p)) = known(view, request, place) else {
-        return Said::error(Code::UNKNOWN_TOPIC_OR_PARTITION);
+    let (named, mut m) = match check(tier, view, request, place) {
+        Ok(known) => known,
+        Err(said) => return said,
     };
-    if let Some(error) = epoch_error(view, p) {
-        return Said::error(error);
-    }
-    let Some(mut m) = tier.manifest(named.id) else { return Said::error(Code::NOT_LEADER_OR_FOLLOWER) };
-    if p.offset < m.start {
-        // It may have been raised lately, but it never falls: what this gateway knows is enough to refuse.
-        return Said { log_start: m.start, ..Said::error(Code::OFFSET_OUT_OF_RANGE) };
-    }
-    if p.offset >= m.end()
+    let offset = request.partitions[place].offset;
+    if offset >= m.end()
         && let Ok(Some(newer)) = tier.refresh(named.id).await
     {
         m = newer;
     }
-    read(tier, &named, &m, p.offset, max_bytes, at_least_one).await
+    read(tier, &named, &m, offset, max_bytes, at_least_one).await
+}
+
+/// The partition and its manifest, or the error that a leader would answer without reading.
+fn check(tier: &Tier, view: &View, request: &FetchRequest<'_>, place: usize) -> Result<(Named, Arc<Manifest>), Said> {
+    let (named, p) =
+        known(view, request, place).ok_or_else(|| Said::error(Code::UNKNOWN_TOPIC_OR_PARTITION))?;
+    if let Some(error) = epoch_error(view, p) {
+        return Err(Said::error(error));
+    }
+    let m = tier.manifest(named.id).ok_or_else(|| Said::error(Code::NOT_LEADER_OR_FOLLOWER))?;
+    if p.offset < m.start {
+        // It may have been raised lately, but it never falls: what this gateway knows is enough to refuse.
+        return Err(Said { log_start: m.start, ..Said::error(Code::OFFSET_OUT_OF_RANGE) });
+    }
+    Ok((named, m))
 }
 
 async fn read(
