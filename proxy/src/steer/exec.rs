@@ -239,6 +239,9 @@ async fn on_behalf(
     }
     note_troubles(session, view, request, &merged.troubles);
     let nothing = record_bytes(&merged.answer) == 0 && merged.answer.partitions.iter().all(|p| p.error == 0);
+    if merged.unconfirmed && !tries.last {
+        return Ok(false);
+    }
     if !merged.troubles.is_empty() && nothing {
         if !tries.last {
             return Ok(false);

@@ -21,14 +21,19 @@ pub struct Merged<'a> {
     pub answer: Answer<'a>,
     /// Who could not serve what.
     pub troubles: Vec<(usize, Server)>,
+    /// A leader's error was kept back only because no fresh view has confirmed yet that it leads. It has to be asked again now: with the
+    /// client's next fetch it would be kept back again, for as long as other partitions have records.
+    pub unconfirmed: bool,
 }
 
+/// KAFKA_STORAGE_ERROR: what the tier says while the store is in trouble.
+const STORAGE_ERROR: i16 = 56;
 /// TOPIC_AUTHORIZATION_FAILED.
 const NOT_AUTHORIZED: i16 = 29;
 
 /// Merges the outcomes into one answer with every partition asked for, in the order asked.
 ///
-/// The tier speaks for the leader, but where this gateway doesn't know what it holds. A leg that failed, and a follower's own trouble, leave "nothing new" in place: the client asks again and another
+/// A leg that failed, and a follower's own trouble, leave "nothing new" in place: the client asks again and another
 /// broker is asked then. The leader's errors are the client's to see. Throttle times combine to the longest (KIP-219).
 pub fn merge<'a>(
     view: &View,
@@ -39,7 +44,7 @@ pub fn merge<'a>(
 ) -> Merged<'a> {
     let empty = |p: &kafka::fetch::request::FetchPartition<'a>| PartitionAnswer::empty(p.topic, p.partition);
     let mut partitions: Vec<_> = request.partitions.iter().map(empty).collect();
-    let mut troubles = Vec::new();
+    let (mut troubles, mut unconfirmed) = (Vec::new(), false);
     for (from, places, answer) in outcomes {
         let said = answer.as_ref().filter(|a| a.error == 0).map(|a| (a, a.places()));
         for &place in *places {
@@ -48,15 +53,19 @@ pub fn merge<'a>(
                 said.as_ref().and_then(|(a, at)| Some(&a.partitions[*at.get(&(p.topic, p.partition))?]));
             let leader = view.partition(p.topic, p.partition).and_then(|p| p.leader);
             let leads = leader.map(Server::Broker) == Some(*from);
-            let hidden = |error| match from {
-                Server::Tier => error == NOT_LEADER_OR_FOLLOWER,
-                Server::Broker(broker) => hides(error, leads, *broker == own, confirmed),
+            let hides = |a: &PartitionAnswer<'_>, confirmed| match from {
+                Server::Tier => hides_of_tier(a.error, confirmed),
+                Server::Broker(id) => hides(a.error, leads, *id == own, confirmed),
             };
             match said {
-                Some(a) if !hidden(a.error) => {
+                Some(a) if !hides(a, confirmed) => {
                     partitions[place] = PartitionAnswer { preferred_read_replica: NO_BROKER, ..a.clone() };
                 }
-                _ => troubles.push((place, *from)),
+                _ => {
+                    let shown_later = said.is_some_and(|a| !hides(a, true));
+                    unconfirmed |= *from != Server::Tier && shown_later;
+                    troubles.push((place, *from));
+                }
             }
         }
     }
@@ -65,7 +74,7 @@ pub fn merge<'a>(
     }
     let throttle_ms = outcomes.iter().filter_map(|(_, _, a)| a.as_ref()).map(|a| a.throttle_ms).max();
     let answer = Answer { throttle_ms: throttle_ms.unwrap_or(0), error: 0, session_id: 0, partitions };
-    Merged { answer, troubles }
+    Merged { answer, troubles, unconfirmed }
 }
 
 /// Together no more than the client asked for, as a broker has it (KIP-74): the first partition with records brings them whatever
@@ -95,6 +104,12 @@ fn hides(error: i16, leads: bool, own: bool, confirmed: bool) -> bool {
         (true, false) => error == NOT_LEADER_OR_FOLLOWER || (!confirmed && is_follower_trouble(error)),
         (false, _) => is_follower_trouble(error),
     }
+}
+
+/// The same for the tier. What it says of offsets and epochs stands, because clients ask again on either; trouble with the store may be over at the
+/// second try.
+fn hides_of_tier(error: i16, confirmed: bool) -> bool {
+    error == NOT_LEADER_OR_FOLLOWER || (error == STORAGE_ERROR && !confirmed)
 }
 
 /// Bytes of records in an answer.

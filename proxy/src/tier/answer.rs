@@ -187,7 +187,12 @@ async fn one(
 }
 
 /// The partition and its manifest, or the error that a leader would answer without reading.
-fn check(tier: &Tier, view: &View, request: &FetchRequest<'_>, place: usize) -> Result<(Named, Arc<Manifest>), Said> {
+fn check(
+    tier: &Tier,
+    view: &View,
+    request: &FetchRequest<'_>,
+    place: usize,
+) -> Result<(Named, Arc<Manifest>), Said> {
     let (named, p) =
         known(view, request, place).ok_or_else(|| Said::error(Code::UNKNOWN_TOPIC_OR_PARTITION))?;
     if let Some(error) = epoch_error(view, p) {

@@ -59,6 +59,9 @@ impl Log {
     /// Holds one partition's answer to the truth; an error says in what it differs. `first`: no partition before it in the answer has records.
     pub fn judge(&self, q: &Question, part: &Part, said: &Fetched, first: bool) -> Result<Verdict> {
         let expected = self.expected(q, part);
+        if said.elsewhere >= 0 && said.error == 0 && said.records.is_empty() {
+            return Ok(Verdict::AskAgain);
+        }
         if said.error == 0 && said.records.is_empty() && expected != Expected::Nothing {
             // Behind a partition that has records there may be no room left.
             return Ok(if first || matches!(expected, Expected::Error(_)) {

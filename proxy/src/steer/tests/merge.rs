@@ -46,7 +46,7 @@ fn merged_by(
     let asked: Vec<_> = asked.iter().map(|p| ("t", *p)).collect();
     let frame = fetch(11, 1, &asked).leak();
     let request = FetchRequest::parse(&frame[4..], 11).expect("our own request");
-    let Merged { answer, troubles } = merge(&view(), BrokerId(1), &request, outcomes, confirmed);
+    let Merged { answer, troubles, .. } = merge(&view(), BrokerId(1), &request, outcomes, confirmed);
     (answer, troubles)
 }
 
@@ -163,4 +163,24 @@ fn several_legs_together_bring_no_more_than_was_asked_for_and_the_first_partitio
     assert_eq!(brought(100), [(5, None), (4, Some(vec![(1, 2)])), (1, None)]);
     assert_eq!(brought(6), [(5, None), (0, Some(vec![])), (1, None)]);
     assert_eq!(brought(0), [(5, None), (0, Some(vec![])), (0, None)]);
+}
+
+#[test]
+fn a_leaders_error_that_a_view_must_confirm_asks_for_it_even_beside_records() {
+    let frame = fetch(11, 1, &[("t", 2), ("t", 0)]).leak();
+    let request = FetchRequest::parse(&frame[4..], 11).expect("our own request");
+    let fenced = |from| -> [Outcome<'static>; 2] {
+        [(from, &[0], answer(vec![said(2, 74, b"")])), (OWN, &[1], answer(vec![said(0, 0, b"zero")]))]
+    };
+    let merged = |from, confirmed| merge(&view(), BrokerId(1), &request, &fenced(from), confirmed);
+    assert!(merged(OTHER, false).unconfirmed);
+    let sure = merged(OTHER, true);
+    assert_eq!((sure.answer.partitions[0].error, sure.unconfirmed), (74, false));
+    assert!(!merged(THIRD, false).unconfirmed, "a follower's trouble stays hidden");
+    let tier = merged(Server::Tier, false);
+    assert_eq!(
+        (tier.answer.partitions[0].error, tier.unconfirmed),
+        (74, false),
+        "the tier's word needs no view"
+    );
 }
