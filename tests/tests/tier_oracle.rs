@@ -17,7 +17,7 @@ use tidegate_tests::gateway::{Fleet, Site};
 use tidegate_tests::java::Producer;
 use tidegate_tests::random::Random;
 use tidegate_tests::s3::{Maker, Server};
-use tidegate_tests::truth::{Asker, Expected, Listed, Log, Part, Question, Verdict};
+use tidegate_tests::truth::{Asker, Expected, Fetched, Listed, Log, Part, Question, Verdict};
 use tidegate_tests::{Cluster, Java, wait};
 
 const ZONES: [&str; 2] = ["az1", "az2"];
@@ -348,7 +348,7 @@ impl Stage {
                     self.log(part).judge(q, part, said, first).with_context(|| format!("{part:?}"))?;
                 if verdict == Verdict::Right {
                     open[i] = false;
-                    self.judge_start(q, part, said.log_start, said.error)?;
+                    self.judge_start(q, part, said)?;
                 } else {
                     tally.note(if said.elsewhere >= 0 { "hint" } else { "ask again" });
                 }
@@ -369,13 +369,13 @@ impl Stage {
     }
 
     /// The log begins at 0, wherever its records are.
-    fn judge_start(&self, q: &Question, part: &Part, said: i64, error: i16) -> Result<()> {
-        if q.version < 5 || error != 0 {
+    fn judge_start(&self, q: &Question, part: &Part, said: &Fetched) -> Result<()> {
+        if q.version < 5 || said.records.is_empty() {
             return Ok(());
         }
-        let local = part.offset >= self.starts[part.partition as usize];
+        let (said, start) = (said.log_start, self.starts[part.partition as usize]);
         // An answer that passes from a broker names that broker's own start, which clients only use to say how far back they may go.
-        ensure!(said == 0 || (local && said == self.starts[part.partition as usize]), "log start {said}");
+        ensure!(said == 0 || (part.offset >= start && said == start), "log start {said}");
         Ok(())
     }
 
