@@ -141,7 +141,7 @@ fn write_history(cluster: &Cluster) -> Result<()> {
             long.begin()?;
         }
         for p in 0..PARTITIONS {
-            let replicas = if (round + p as usize) % 2 == 0 { [2, 1] } else { [1, 2] };
+            let replicas = if (round + p as usize).is_multiple_of(2) { [2, 1] } else { [1, 2] };
             admin.reassign(TOPIC, p, &replicas)?;
         }
         if round == 1 {

@@ -122,7 +122,7 @@ impl Log {
         let mut whole = Batches::new(&said.records);
         let count = whole.by_ref().count();
         let range = &self.batches[place..place + count];
-        let wanted = range.iter().filter(|b| !b.control && !(q.isolation == 1 && b.aborted));
+        let wanted = range.iter().filter(|b| !(b.control || q.isolation == 1 && b.aborted));
         let wanted: Vec<i64> = wanted.map(|b| b.base).collect();
         let shown = shown(&said.records, said.aborted.as_deref());
         ensure!(
