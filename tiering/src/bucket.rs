@@ -8,8 +8,8 @@ use store::register::Register;
 use store::{Key, Meta, Mode, SharedStore};
 
 use crate::PartitionId;
-use crate::layout::{Layout, Marker, marker_body};
-use crate::manifest::{Life, Manifest};
+use crate::layout::{Layout, Life, Marker, marker_body};
+use crate::manifest::Manifest;
 use crate::read::ReadError;
 use crate::tier;
 

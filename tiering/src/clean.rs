@@ -8,8 +8,10 @@ use store::register::{Keep, Register};
 use store::{Key, Meta, SharedStore};
 
 use crate::PartitionId;
+use crate::bucket;
 use crate::layout::Layout;
-use crate::manifest::{Life, Manifest, decode_spill};
+use crate::manifest::{Manifest, decode_spill};
+use crate::read::ReadError;
 use crate::verify::VerifyError;
 
 /// Objects listed, and deleted, at a time.
@@ -35,24 +37,26 @@ pub struct Cleaned {
 
 /// Cleans one partition. `dry`: only says what it would delete.
 ///
+/// What is named is asked of the store itself, after each listing: whoever cleans may have slept since it last knew, while its successor
+/// uploaded and named what is older than the grace by now.
+///
 /// # Errors
 /// The store. What was not deleted is by the next run.
 pub async fn partition(
     store: &SharedStore,
     layout: &Layout,
-    m: &Manifest,
+    p: PartitionId,
     grace: Duration,
     dry: bool,
-) -> Result<Cleaned, VerifyError> {
-    let named = named(store, layout, m).await?;
+) -> Result<Cleaned, ReadError> {
     let now = SystemTime::now();
     let mut cleaned = Cleaned::default();
-    for prefix in [layout.segments(m.partition), format!("{}/spill/", layout.partition(m.partition))] {
-        sweep(store, &prefix, &named, (now, grace, dry), &mut cleaned).await?;
+    for prefix in [layout.segments(p), format!("{}/spill/", layout.partition(p))] {
+        sweep((store, layout, p), &prefix, (now, grace, dry), &mut cleaned).await?;
     }
     if !dry {
-        cleaned.uploads = store.abort_uploads(&layout.segments(m.partition), grace).await?;
-        let register = Register::new(store.clone(), layout.manifests(m.partition));
+        cleaned.uploads = store.abort_uploads(&layout.segments(p), grace).await?;
+        let register = Register::new(store.clone(), layout.manifests(p));
         let keep = Keep { versions: VERSIONS_KEPT, grace: grace.max(VERSION_GRACE) };
         cleaned.versions = register.collect(keep, now).await?;
     }
@@ -60,16 +64,18 @@ pub async fn partition(
 }
 
 async fn sweep(
-    store: &SharedStore,
+    (store, layout, p): (&SharedStore, &Layout, PartitionId),
     prefix: &str,
-    named: &HashSet<Key>,
     (now, grace, dry): (SystemTime, Duration, bool),
     cleaned: &mut Cleaned,
-) -> Result<(), store::Error> {
+) -> Result<(), ReadError> {
     let mut after = None;
     loop {
         let page = store.list(prefix, after.as_ref(), PAGE).await?;
-        let orphans: Vec<_> = page.iter().filter(|meta| is_orphan(meta, named, now, grace)).collect();
+        // Without a manifest nothing is known, and nothing goes.
+        let Some(m) = bucket::manifest(store, layout, p).await? else { return Ok(()) };
+        let named = named(store, layout, &m).await?;
+        let orphans: Vec<_> = page.iter().filter(|meta| is_orphan(meta, &named, now, grace)).collect();
         cleaned.bytes += orphans.iter().map(|meta| meta.size).sum::<u64>();
         let keys: Vec<_> = orphans.iter().map(|meta| meta.key.clone()).collect();
         if !dry && !keys.is_empty() {
@@ -95,9 +101,6 @@ fn is_orphan(meta: &Meta, named: &HashSet<Key>, now: SystemTime, grace: Duration
 /// The store, or a damaged spill: then nothing may be deleted.
 pub async fn named(store: &SharedStore, layout: &Layout, m: &Manifest) -> Result<HashSet<Key>, VerifyError> {
     let mut out = HashSet::new();
-    if m.life == Life::Purging {
-        return Ok(out);
-    }
     let mut entries = m.entries.clone();
     for spill in &m.spills {
         let key = layout.spill(m.partition, spill.base, spill.nonce);
@@ -146,16 +149,33 @@ mod tests {
         offloader.raise_start(offloader.manifest().entries[0].end()).await.unwrap();
         let m = offloader.manifest().clone();
 
-        let young = partition(&shared, &layout, &m, Duration::from_secs(60), false).await.unwrap();
+        let young = partition(&shared, &layout, m.partition, Duration::from_secs(60), false).await.unwrap();
         assert_eq!(young.orphans, vec![], "a reader may still be at it");
-        let dry = partition(&shared, &layout, &m, Duration::ZERO, true).await.unwrap();
+        let dry = partition(&shared, &layout, m.partition, Duration::ZERO, true).await.unwrap();
         assert_eq!(dry.orphans.len(), 3, "log, aux, half an upload: {:?}", dry.orphans);
         assert!(store.head(&dropped).await.is_ok(), "a dry run deletes nothing");
-        partition(&shared, &layout, &m, Duration::ZERO, false).await.unwrap();
+        partition(&shared, &layout, m.partition, Duration::ZERO, false).await.unwrap();
         assert!(store.head(&dropped).await.is_err() && store.head(&orphan).await.is_err());
         for key in named(&shared, &layout, &m).await.unwrap() {
             assert!(store.head(&key).await.is_ok(), "{key}");
         }
         assert!(m.end() > Offset(0));
+    }
+
+    #[tokio::test]
+    async fn whoever_slept_since_it_last_knew_deletes_nothing_that_its_successor_named() {
+        let (store, layout, asleep) = stage().await;
+        let shared: SharedStore = store.clone();
+        let (log, id) = (Arc::new(FakeLog::default()), partition_of_tests().id);
+        log.with(|l| l.batches = (0..60).map(|i| batch(i * 10, 10, 1)).collect());
+        let tools = Tools { store: store.clone(), layout: layout.clone(), source: log, pace: Arc::default() };
+        let rules = Rules { segment_bytes: 1000, segment_age: Duration::ZERO, trim: None };
+        let mut successor = Offloader::take_over(tools, partition_of_tests(), rules, "other").await.unwrap();
+        while successor.step().await.unwrap() != Step::Idle {}
+        assert!(successor.manifest().segments() > asleep.manifest().segments(), "it went on");
+        partition(&shared, &layout, id, Duration::ZERO, false).await.unwrap();
+        for key in named(&shared, &layout, successor.manifest()).await.unwrap() {
+            assert!(store.head(&key).await.is_ok(), "{key}");
+        }
     }
 }

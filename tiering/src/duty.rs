@@ -155,8 +155,8 @@ impl Duty {
         loop {
             if kept.cleaned.elapsed() >= CLEAN_EVERY {
                 kept.cleaned = Instant::now();
-                clean::partition(&self.tools.store, &self.tools.layout, offloader.manifest(), GRACE, false)
-                    .await?;
+                let Tools { store, layout, .. } = &self.tools;
+                clean::partition(store, layout, assignment.name.id, GRACE, false).await?;
             }
             let step = {
                 let _at_work = self.at_work.acquire().await;

@@ -105,6 +105,17 @@ fn key(text: String) -> Key {
     Key::new(&text).expect("a key made of checked parts")
 }
 
+/// How a topic's life in the tier stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Life {
+    /// Written and read.
+    #[default]
+    Live,
+    /// The cluster deleted it, and so does somebody here: a run that was cut short goes on with the next.
+    Purging,
+}
+
 /// What a topic's marker says: JSON.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Marker {
@@ -112,7 +123,7 @@ pub struct Marker {
     pub name: String,
     /// Where it stands.
     #[serde(default)]
-    pub life: crate::manifest::Life,
+    pub life: Life,
 }
 
 /// A marker's object.

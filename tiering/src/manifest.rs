@@ -56,17 +56,6 @@ pub struct Spill {
     pub nonce: u64,
 }
 
-/// How a partition's life in the tier stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Life {
-    /// Written and read.
-    #[default]
-    Live,
-    /// Its topic is gone, or somebody gave it up: nothing is served, objects go after a grace.
-    Purging,
-}
-
 /// The manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -74,8 +63,6 @@ pub struct Manifest {
     pub topic: String,
     /// The partition.
     pub partition: PartitionId,
-    /// Where it stands.
-    pub life: Life,
     /// The first offset that clients may read, if the tier reaches down to it. Raised by retention and by users' DeleteRecords.
     pub start: Offset,
     /// Below this the brokers were told to drop their copy, or are about to be: written before they are told. 0: never.
@@ -110,7 +97,6 @@ impl Manifest {
         Self {
             topic: topic.to_owned(),
             partition,
-            life: Life::Live,
             start,
             trimmed: Offset(0),
             lineage: Lineage::default(),
@@ -232,7 +218,6 @@ impl Manifest {
             topic: self.topic.clone(),
             topic_id: format!("{:?}", self.partition.topic),
             partition: self.partition.partition.0,
-            life: self.life,
             start: self.start.0,
             trimmed: self.trimmed.0,
             lineage: self.lineage.pairs(),
@@ -257,7 +242,6 @@ impl Manifest {
         let manifest = Self {
             topic: raw.topic,
             partition: PartitionId { topic, partition: Partition(raw.partition) },
-            life: raw.life,
             start: Offset(raw.start),
             trimmed: Offset(raw.trimmed),
             lineage: Lineage::from_pairs(raw.lineage).ok_or(ManifestError::Unsound("lineage"))?,
@@ -331,8 +315,6 @@ struct Raw {
     topic: String,
     topic_id: String,
     partition: i32,
-    #[serde(default)]
-    life: Life,
     start: i64,
     trimmed: i64,
     lineage: Vec<(i32, i64)>,

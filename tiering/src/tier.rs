@@ -12,7 +12,7 @@ use store::{Key, SharedStore};
 
 use crate::PartitionId;
 use crate::layout::{Layout, Marker, marker_id, read_marker};
-use crate::manifest::{Life, Manifest};
+use crate::manifest::Manifest;
 use crate::read::{ReadError, Reader, Slice};
 use crate::source::{Named, Source, SourceError};
 
@@ -79,8 +79,7 @@ impl Tier {
     pub fn extent(&self, p: PartitionId) -> Option<Extent> {
         let held = self.held.get(&p)?;
         let m = &held.manifest;
-        let serves = m.life == Life::Live && m.segments() > 0;
-        serves.then(|| Extent { start: m.start, end: m.end(), trimmed: m.trimmed })
+        (m.segments() > 0).then(|| Extent { start: m.start, end: m.end(), trimmed: m.trimmed })
     }
 
     /// A partition's newest manifest, as far as this gateway knows.

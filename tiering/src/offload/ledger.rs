@@ -4,8 +4,8 @@ use kafka::types::Offset;
 use store::register::{Lost, Register, Writer};
 use store::{Kind, Mode};
 
-use crate::layout::{Marker, marker_body};
-use crate::manifest::{Life, Manifest, ManifestError};
+use crate::layout::{Life, Marker, marker_body};
+use crate::manifest::{Manifest, ManifestError};
 use crate::offload::Tools;
 use crate::source::{Named, SourceError};
 

@@ -21,6 +21,7 @@ use crate::layout::Layout;
 use crate::manifest::{Manifest, ManifestError, encode_spill};
 use crate::offload::ledger::{Ledger, LedgerError};
 use crate::offload::plan::{Hot, Rules};
+use crate::read::ReadError;
 use crate::segment::cut::CutError;
 use crate::source::{Named, Source, SourceError};
 use crate::verify;
@@ -80,6 +81,9 @@ pub enum OffloadError {
         /// Where.
         end: i64,
     },
+    /// What nobody names could not be swept.
+    #[error("{0}")]
+    Clean(#[from] ReadError),
     /// What was uploaded does not read back as it was.
     #[error("a segment does not read back as it was uploaded: {0}")]
     Verify(#[from] verify::VerifyError),
@@ -319,11 +323,6 @@ impl Offloader {
             return Ok(Step::Idle);
         }
         Ok(self.tell_brokers(to).await)
-    }
-
-    /// Changes the rules, as after a reload.
-    pub fn set_rules(&mut self, rules: Rules) {
-        self.rules = rules;
     }
 
     /// Raises the visible log's start: retention, or a user's DeleteRecords.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka::batch::BatchError;
-use kafka::types::{LeaderEpoch, Offset};
+use kafka::types::Offset;
 use store::SharedStore;
 
 use crate::layout::Layout;
@@ -124,11 +124,6 @@ impl Reader {
         let aux = self.blocks.aux(m.partition, entry).await?;
         let mut window = Window::new(&self.blocks, m.partition, entry, aux.clone());
         slice(&mut window, &aux, entry, from, 1, true).await.map(|_| ())
-    }
-
-    /// The epoch of a record at `offset` in the tier.
-    pub fn epoch_at(&self, m: &Manifest, offset: Offset) -> LeaderEpoch {
-        m.epoch_at(offset)
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) async fn gc(o: &Opened, grace: Duration, delete: bool) -> anyhow::Res
     let (mut keys, mut bytes) = (Vec::new(), 0);
     for t in o.topics(None).await? {
         for m in &t.partitions {
-            let cleaned = clean::partition(&o.store, &o.layout, m, grace, !delete).await?;
+            let cleaned = clean::partition(&o.store, &o.layout, m.partition, grace, !delete).await?;
             keys.extend(cleaned.orphans);
             bytes += cleaned.bytes;
         }
