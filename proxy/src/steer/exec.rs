@@ -169,13 +169,11 @@ async fn hint(
     let (now, places) = (Instant::now(), answer.places());
     let (own, sound) = (session.core.own, answer.error == 0);
     let memory = &mut session.core.steering.get_or_insert_default().memory;
-    let mut lacking = Vec::new();
     for (p, target) in request.partitions.iter().zip(targets) {
         let said = places.get(&(p.topic, p.partition)).map(|place| &mut answer.partitions[*place]);
         let Some(said) = said.filter(|_| sound) else { continue };
         let follows = view.partition(p.topic, p.partition).is_some_and(|v| v.leader != Some(own));
         match target {
-            _ if said.error == OFFSET_OUT_OF_RANGE => lacking.push((p.topic, p.partition)),
             Some(replica) if said.error == 0 => {
                 *said = said.hint(*replica);
                 memory.hinted(p.topic, p.partition, now);
@@ -188,12 +186,8 @@ async fn hint(
             _ => {}
         }
     }
-    for (topic, partition) in lacking {
-        if may_be_in_tier(&mut session.core, topic, partition) {
-            let hidden = answer.partitions.iter_mut().find(|a| (a.topic, a.partition) == (topic, partition));
-            hidden.into_iter().for_each(|a| *a = PartitionAnswer::empty(topic, partition));
-        }
-    }
+    // A leader that lacks an offset may have dropped what the tier holds.
+    hide_cold(session, &mut answer);
     if answer.partitions.iter().any(|a| a.error != 0) {
         session.core.gateway.cluster.nudge();
     }
