@@ -43,6 +43,11 @@ pub enum Peek<T> {
     Ready(T),
 }
 
+/// A payload behind its length: a frame to send.
+pub fn framed(payload: &[u8]) -> Vec<u8> {
+    [&(payload.len() as i32).to_be_bytes(), payload].concat()
+}
+
 /// Reads a frame's length prefix and holds it against `limit` (bytes) and `min`.
 pub fn frame_len(bytes: &[u8], min: i32, limit: usize) -> Result<Peek<usize>> {
     let Some(prefix) = bytes.first_chunk::<LENGTH_PREFIX>() else {

@@ -70,6 +70,19 @@ impl Item<'_> {
     }
 }
 
+/// ListOffsets: the end of what a reader of the isolation level may see.
+pub const LATEST: i64 = -1;
+/// The first offset.
+pub const EARLIEST: i64 = -2;
+/// The record with the newest timestamp (KIP-734; v7).
+pub const MAX_TIMESTAMP: i64 = -3;
+/// The first offset on the broker's own disk (KIP-405; v8).
+pub const EARLIEST_LOCAL: i64 = -4;
+/// The last offset in tiered storage (KIP-1005; v9).
+pub const LATEST_TIERED: i64 = -5;
+/// The first offset that waits to be uploaded (KIP-1023; v11).
+pub const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
 /// What is asked of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {

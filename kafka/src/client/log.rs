@@ -148,11 +148,6 @@ fn diverging(tag: &[u8]) -> wire::Result<(LeaderEpoch, Offset)> {
     Ok((LeaderEpoch(r.i32()?), Offset(r.i64()?)))
 }
 
-/// What ListOffsets looks for besides a timestamp (`ListOffsetsRequest`).
-pub const EARLIEST: i64 = -2;
-/// The end of what a reader of the isolation level may see.
-pub const LATEST: i64 = -1;
-
 /// The leader's answer to ListOffsets for one partition: a sentinel or a timestamp in ms. -1: there is none.
 ///
 /// # Errors

@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use comfy_table::{Table, presets};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tidegate_proxy::status::Status;
 use tidegate_proxy::tier::report::TierStatus;
 
-use super::Output;
+use super::{Output, table};
 
 pub(super) fn status(admin: &str, output: Output) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -43,13 +42,6 @@ async fn get(admin: &str) -> anyhow::Result<String> {
         answer = &mut asked => answer,
         _ = connection => asked.await,
     }
-}
-
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.iter().copied());
-    table.add_rows(rows);
-    table.to_string()
 }
 
 fn tables(s: &Status) -> String {

@@ -112,10 +112,15 @@ impl Fleet {
     }
 }
 
+/// A gateway's weight for a broker.
+fn weight(gateway: &str, broker: BrokerId) -> u64 {
+    rendezvous(gateway, broker.0.to_be_bytes())
+}
+
 /// Rendezvous (highest random weight) hash: when a gateway goes, only its own share moves. FNV-1a with a final mix;
 /// it must be the same in every gateway, so it can't be the standard library's seeded hash.
-fn weight(gateway: &str, broker: BrokerId) -> u64 {
-    let bytes = gateway.bytes().chain(broker.0.to_be_bytes());
+pub fn rendezvous(gateway: &str, of: impl IntoIterator<Item = u8>) -> u64 {
+    let bytes = gateway.bytes().chain(of);
     let h = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let h = (h ^ (h >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     h ^ (h >> 33)

@@ -22,6 +22,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use kafka::client::Stream;
+use kafka::header::framed;
 use kafka::types::BrokerId;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -283,7 +284,7 @@ impl Session {
     /// Sends a request payload of the gateway's own to the client's broker and returns the answer's payload. Nothing
     /// else may be under way.
     pub async fn ask_own(&mut self, payload: &[u8]) -> Result<Held, Fault> {
-        let frame = [&(payload.len() as i32).to_be_bytes(), payload].concat();
+        let frame = framed(payload);
         self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
         let gateway = self.core.gateway.clone();
         let asked = side::ask(&mut self.upstream, &frame, &gateway.held, OWN_PATIENCE);

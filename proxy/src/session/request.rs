@@ -2,7 +2,7 @@
 
 use kafka::api::{self, Handling};
 use kafka::fetch::request::{self as fetch, FetchRequest};
-use kafka::header::{LENGTH_PREFIX, Peek, RequestHead, frame_len, peek_request};
+use kafka::header::{LENGTH_PREFIX, Peek, RequestHead, frame_len, framed, peek_request};
 use kafka::offsets::{self, Request};
 use kafka::patch::{api_versions, rack};
 use kafka::trim;
@@ -101,8 +101,7 @@ impl Core {
     }
 
     fn replace(&self, front: Front, payload: Vec<u8>) -> Step {
-        let mut frame = (payload.len() as i32).to_be_bytes().to_vec();
-        frame.extend_from_slice(&payload);
+        let frame = framed(&payload);
         self.count(Leg::ClientToGateway, front.key, front.whole);
         self.count(Leg::GatewayToBroker, front.key, frame.len());
         Step::Replace(front.whole, frame)

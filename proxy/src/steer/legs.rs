@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kafka::fetch::request::{Ask, FetchRequest, VERSION_FOLLOWERS, encode};
+use kafka::header::framed;
 use kafka::types::BrokerId;
 
 use crate::app::Gateway;
@@ -115,7 +116,7 @@ pub async fn ask_once(
     wait: Duration,
 ) -> Option<Held> {
     let mut side = open(session, broker).await?;
-    let frame = [&(payload.len() as i32).to_be_bytes(), payload].concat();
+    let frame = framed(payload);
     let gateway = session.core.gateway.clone();
     let answer = ask(&gateway, &mut side, &frame, wait).await;
     settle(session, side, key, frame.len(), answer)

@@ -1,5 +1,6 @@
 //! Puts the answers of several legs together. Pure.
 
+use kafka::code::Code;
 use kafka::fetch::answer::{Answer, NO_BROKER, PartitionAnswer};
 use kafka::fetch::request::FetchRequest;
 use kafka::types::BrokerId;
@@ -26,8 +27,6 @@ pub struct Merged<'a> {
     pub unconfirmed: bool,
 }
 
-/// KAFKA_STORAGE_ERROR: what the tier says while the store is in trouble.
-const STORAGE_ERROR: i16 = 56;
 /// TOPIC_AUTHORIZATION_FAILED.
 const NOT_AUTHORIZED: i16 = 29;
 
@@ -109,7 +108,7 @@ fn hides(error: i16, leads: bool, own: bool, confirmed: bool) -> bool {
 /// The same for the tier. What it says of offsets and epochs stands, because clients ask again on either; trouble with the store may be over at the
 /// second try.
 fn hides_of_tier(error: i16, confirmed: bool) -> bool {
-    error == NOT_LEADER_OR_FOLLOWER || (error == STORAGE_ERROR && !confirmed)
+    error == NOT_LEADER_OR_FOLLOWER || (error == Code::KAFKA_STORAGE_ERROR.0 && !confirmed)
 }
 
 /// Bytes of records in an answer.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kafka::fetch::request::{Ask, FetchPartition, FetchRequest, TopicRef, encode};
-use kafka::header::LENGTH_PREFIX;
+use kafka::header::{LENGTH_PREFIX, framed};
 use kafka::offsets::{Item, Request};
 use kafka::types::{BrokerId, CorrelationId, LeaderEpoch, Offset};
 use kafka::wire::WireError;
@@ -82,8 +82,7 @@ async fn reply(session: &mut Session, request: &Request<'_>, mut payload: Vec<u8
         let view = tier::learned(&gateway, request.items.iter().map(|i| i.topic)).await;
         tier::offsets::overlay(&gateway.tier, &view, request, &mut payload).await;
     }
-    let frame = [&(payload.len() as i32).to_be_bytes(), payload.as_slice()].concat();
-    session.reply(&frame).await
+    session.reply(&framed(&payload)).await
 }
 
 /// The client's own broker answers after all: with its refusal, or with an error that makes the client look for the

@@ -11,8 +11,8 @@ use kafka::fetch::request::FetchRequest;
 
 use crate::session::Session;
 use crate::session::fault::Fault;
+use crate::steer::OFFSET_OUT_OF_RANGE;
 
-const OFFSET_OUT_OF_RANGE: i16 = 1;
 /// What a broker that doesn't hold the partition says after it has checked the rights.
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 

@@ -12,6 +12,8 @@ use tiering::duty::Assignment;
 use tiering::offload::plan::{Hot, Rules};
 use tiering::source::Named;
 
+use crate::fleet::rendezvous;
+
 /// A gateway that could own a partition.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
@@ -28,15 +30,9 @@ pub fn rule_of<'a>(tiering: &'a Tiering, topic: &str) -> Option<&'a TopicRule> {
 
 /// Who of the candidates owns the partition: those near a replica first, then by rendezvous hash.
 pub fn owner<'a>(candidates: &[Candidate<'a>], p: PartitionId) -> Option<&'a str> {
-    candidates.iter().max_by_key(|c| (c.near, weight(c.id, p))).map(|c| c.id)
-}
-
-/// FNV-1a with a final mix, the same in every gateway.
-fn weight(gateway: &str, p: PartitionId) -> u64 {
-    let bytes = gateway.bytes().chain(p.topic.0).chain(p.partition.0.to_be_bytes());
-    let h = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    let h = (h ^ (h >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    h ^ (h >> 33)
+    let weight =
+        |c: &Candidate<'_>| rendezvous(c.id, p.topic.0.into_iter().chain(p.partition.0.to_be_bytes()));
+    candidates.iter().max_by_key(|c| (c.near, weight(c))).map(|c| c.id)
 }
 
 /// What to do for a partition of a topic under its rule.

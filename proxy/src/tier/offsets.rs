@@ -3,8 +3,12 @@
 //!
 //! Sentinels: KIP-405, KIP-1005, KIP-1023 (`ListOffsetsRequest`); epochs: `LeaderEpochFileCache.endOffsetFor`.
 
+use kafka::code::Code;
 use kafka::fetch::request::TopicRef;
-use kafka::offsets::{EpochAnswer, Item, ListAnswer, Question, Request};
+use kafka::offsets::{
+    EARLIEST, EARLIEST_LOCAL, EARLIEST_PENDING_UPLOAD, EpochAnswer, Item, LATEST, LATEST_TIERED, ListAnswer,
+    MAX_TIMESTAMP, Question, Request,
+};
 use kafka::types::{LeaderEpoch, Offset};
 use tiering::PartitionId;
 use tiering::manifest::Manifest;
@@ -16,17 +20,8 @@ use crate::session::core::Core;
 use crate::tier::Handle;
 use crate::view::View;
 
-const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
-const MAX_TIMESTAMP: i64 = -3;
-const EARLIEST_LOCAL: i64 = -4;
-const LATEST_TIERED: i64 = -5;
-const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// Manifests looked for side by side.
 const LOOKS_AT_ONCE: usize = 32;
-/// KAFKA_STORAGE_ERROR: clients ask again.
-const STORAGE_ERROR: i16 = 56;
-
 /// Whether the tier may have something to say to any part of the request.
 pub fn concerns(core: &Core, request: &Request<'_>) -> bool {
     let (tier, view) = (&core.gateway.tier, core.gateway.cluster.view());
@@ -135,8 +130,9 @@ fn found(found: Result<Option<Found>, ReadError>) -> Option<ListAnswer> {
         }
         Err(e) => {
             tracing::warn!("tier: {e}");
-            let nowhere = (Offset(-1), LeaderEpoch(-1));
-            Some(ListAnswer { error: STORAGE_ERROR, timestamp: -1, offset: nowhere.0, epoch: nowhere.1 })
+            // Clients ask again.
+            let error = Code::KAFKA_STORAGE_ERROR.0;
+            Some(ListAnswer { error, timestamp: -1, offset: Offset(-1), epoch: LeaderEpoch(-1) })
         }
     }
 }

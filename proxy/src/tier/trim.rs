@@ -3,9 +3,9 @@
 
 use kafka::code::Code;
 use kafka::fetch::request::TopicRef;
-use kafka::header::LENGTH_PREFIX;
+use kafka::header::{LENGTH_PREFIX, framed};
 use kafka::trim::{self, Trim};
-use kafka::types::{CorrelationId, Offset};
+use kafka::types::Offset;
 use kafka::wire::WireError;
 use tiering::PartitionId;
 use tiering::offload::Offloader;
@@ -57,10 +57,7 @@ pub async fn answer(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
         let (low, error) = raise(&session.core.gateway, named, to).await;
         trim::put(&mut answer, at, low, error.0);
     }
-    let id = CorrelationId(i32::from_be_bytes([payload[4], payload[5], payload[6], payload[7]]));
-    debug_assert_eq!(answer.get(..4), Some(&id.0.to_be_bytes()[..]));
-    let frame = [&(answer.len() as i32).to_be_bytes(), answer.as_slice()].concat();
-    session.reply(&frame).await
+    session.reply(&framed(&answer)).await
 }
 
 /// Raises a partition's visible start. Whoever owns the partition at the time is fenced and takes it over again.

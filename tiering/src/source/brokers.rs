@@ -8,6 +8,7 @@ use kafka::client::log::{self, Fetched, LogError, Want};
 use kafka::client::metadata::{Cluster, PartitionInfo};
 use kafka::client::{Connection, Dialer};
 use kafka::code::Code;
+use kafka::offsets;
 use kafka::types::{BrokerId, LeaderEpoch, Offset};
 
 use crate::PartitionId;
@@ -199,12 +200,12 @@ impl Source for Brokers {
     }
 
     async fn log_start(&self, p: &Named) -> Result<Offset, SourceError> {
-        self.offset_of(p, Question::Offset(p, log::EARLIEST, false)).await
+        self.offset_of(p, Question::Offset(p, offsets::EARLIEST, false)).await
     }
 
     async fn ends(&self, p: &Named) -> Result<(Offset, Offset), SourceError> {
-        let high_watermark = self.offset_of(p, Question::Offset(p, log::LATEST, false)).await?;
-        Ok((high_watermark, self.offset_of(p, Question::Offset(p, log::LATEST, true)).await?))
+        let high_watermark = self.offset_of(p, Question::Offset(p, offsets::LATEST, false)).await?;
+        Ok((high_watermark, self.offset_of(p, Question::Offset(p, offsets::LATEST, true)).await?))
     }
 
     async fn trim(&self, p: &Named, to: Offset) -> Result<(), SourceError> {

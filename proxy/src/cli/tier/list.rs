@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 use tiering::bucket::TopicInBucket;
 use tiering::manifest::Manifest;
 use tiering::restore::entries;
 
 use super::{Opened, human};
-use crate::cli::{Output, print};
+use crate::cli::{Output, print, table};
 
 pub(super) async fn ls(o: &Opened) -> anyhow::Result<ExitCode> {
     let topics = o.topics(None).await?;
@@ -81,11 +80,4 @@ fn partition_json(m: &Manifest) -> Value {
         "partition": m.partition.partition.0, "start": m.start.0, "end": m.end().0, "trimmed": m.trimmed.0,
         "segments": m.segments(), "bytes": m.bytes(), "gaps": m.gaps.iter().map(|(a, b)| [a.0, b.0]).collect::<Vec<_>>(),
     })
-}
-
-fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.iter().copied());
-    table.add_rows(rows);
-    table.to_string()
 }
