@@ -133,6 +133,15 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
     })
 }
 
+/// A tier that no store has answered for yet, with a rule for topics of this pattern.
+pub(crate) fn unopened_tier(pattern: &str) -> crate::tier::Handle {
+    let tiering = format!(
+        "{FILE}store: {{dir: d}}\ntiering: {{topics: [{{match: '{pattern}', hot: {{time: 1h}}}}]}}\n"
+    );
+    let config = config::parse(&tiering, ".").expect("a sound file");
+    crate::tier::Handle::new(true, config.tiering)
+}
+
 /// The core of a session at `endpoint` whose upstream is `own`, before a cluster that looks like `view`.
 pub(crate) fn core(view: View, endpoint: i32, own: i32) -> Core {
     let config = config::parse(FILE, ".").expect("a sound file");

@@ -218,3 +218,39 @@ pub async fn partitions(
         after = Key::new(&format!("{prefix}{digits}/~"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use store::memory::Memory;
+
+    use super::*;
+    use crate::testing::{FakeLog, batch, named};
+
+    fn tier(log: FakeLog) -> Tier {
+        let (store, layout): (SharedStore, _) =
+            (Arc::new(Memory::default()), Layout::new("c").expect("an id"));
+        let reader = Reader::new(store.clone(), layout.clone(), 64 << 20);
+        Tier::new(store, layout, Arc::new(log), reader)
+    }
+
+    #[tokio::test]
+    async fn behind_a_range_that_nobody_has_readers_go_on_with_whole_batches_of_the_brokers() {
+        let log = FakeLog::default();
+        let one = batch(150, 10, 0).len();
+        log.with(|l| (l.batches, l.start) = (vec![batch(150, 10, 0), batch(160, 10, 0)], 150));
+        let slice = tier(log).beyond(&named(), Offset(150), one as u32 + 7).await.expect("brokers have it");
+        assert_eq!((slice.records.len(), slice.end), (one, Offset(160)), "what is cut off is left out");
+    }
+
+    #[tokio::test]
+    async fn an_older_manifest_never_replaces_a_newer_one() {
+        let tier = tier(FakeLog::default());
+        let at = |start| Arc::new(Manifest::new("orders", named().id, Offset(start)));
+        let seq = |n| Seq::new(n).expect("a number");
+        tier.publish(seq(2), at(20));
+        tier.publish(seq(1), at(10));
+        assert_eq!(tier.manifest(named().id).expect("one").start, Offset(20));
+        tier.publish(seq(3), at(30));
+        assert_eq!(tier.manifest(named().id).expect("one").start, Offset(30));
+    }
+}

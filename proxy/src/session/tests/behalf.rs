@@ -2,17 +2,19 @@
 //! partition 1; broker 1 in its zone follows.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use kafka::fetch::answer::{Answer, PartitionAnswer};
 use kafka::fetch::request::{FetchRequest, TopicRef};
 use kafka::types::{BrokerId, Partition};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::relay::{id_of, read_frame, session, within};
 use super::view;
 use crate::app::testing;
 use crate::session::core::Core;
+use crate::view::View;
 
 const VERSION: i16 = 4;
 const OFFSET_OUT_OF_RANGE: i16 = 1;
@@ -113,6 +115,46 @@ async fn a_follower_that_dies_under_a_fetch_is_replaced_by_the_leader_unseen() {
     assert_eq!((asked(&question), id_of(&question)), ((VERSION, 0), 9), "the client's own fetch goes on");
     tell(&mut own, &question, 0, b"the leader's").await;
     assert_eq!(seen(&mut client).await, (0, b"the leader's".to_vec()));
+    drop((client, own));
+    let _ = within(run).await;
+}
+
+/// A topic that a rule tiers, and a store that has not been opened yet: another gateway may have moved what the broker lacks.
+#[tokio::test]
+async fn an_offset_that_a_broker_lacks_is_never_refused_while_the_tier_can_not_be_looked_at() {
+    let view = View::of(testing::three(), vec![testing::topic("t", &[(Some(2), &[2]), (Some(2), &[2])])]);
+    let mut core = testing::core(view, 2, 2);
+    let gateway = Arc::get_mut(&mut core.gateway).expect("nobody else's yet");
+    gateway.tier = testing::unopened_tier("t");
+    let (mut client, mut own, session) = session(core).await;
+    let run = tokio::spawn(session.run());
+    client.write_all(&testing::fetch(VERSION, 9, &[("t", 1)])).await.expect("a request");
+    let question = within(read_frame(&mut own)).await.expect("the fetch goes on to the leader");
+    tell(&mut own, &question, OFFSET_OUT_OF_RANGE, b"").await;
+    assert_eq!(seen(&mut client).await, (0, vec![]), "the first time it is hidden");
+    for _ in 0..2 {
+        client.write_all(&testing::fetch(VERSION, 9, &[("t", 1)])).await.expect("a request");
+        assert_eq!(seen(&mut client).await, (0, vec![]), "and as long as nobody can look");
+    }
+    drop(client);
+    let _ = within(run).await;
+    let mut more = Vec::new();
+    within(own.read_to_end(&mut more)).await.expect("the end");
+    assert!(more.is_empty(), "the broker was not asked for an answer that would have to be passed on");
+}
+
+#[tokio::test]
+async fn an_offset_that_a_broker_lacks_is_refused_at_once_where_no_rule_tiers_the_topic() {
+    let view = View::of(testing::three(), vec![testing::topic("t", &[(Some(2), &[2]), (Some(2), &[2])])]);
+    let mut core = testing::core(view, 2, 2);
+    let gateway = Arc::get_mut(&mut core.gateway).expect("nobody else's yet");
+    gateway.tier = testing::unopened_tier("others.*");
+    let (mut client, mut own, session) = session(core).await;
+    let run = tokio::spawn(session.run());
+    client.write_all(&testing::fetch(VERSION, 9, &[("t", 1)])).await.expect("a request");
+    let question = within(read_frame(&mut own)).await.expect("the fetch");
+    tell(&mut own, &question, OFFSET_OUT_OF_RANGE, b"").await;
+    assert_eq!(seen(&mut client).await, (OFFSET_OUT_OF_RANGE, vec![]));
     drop((client, own));
     let _ = within(run).await;
 }
