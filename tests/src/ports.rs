@@ -6,11 +6,15 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, bail};
 
 const FIRST: u16 = 11_000;
 const LAST: u16 = 32_000;
+
+/// Where this process looks next: a client that outlives its test finds nobody behind the ports it knew.
+static NEXT: AtomicU16 = AtomicU16::new(FIRST);
 
 /// How many consecutive ports one lease holds.
 pub const LEASE: u16 = 100;
@@ -28,9 +32,11 @@ impl Ports {
     pub fn lease() -> Result<Self> {
         let dir = std::env::temp_dir().join("tidegate-ports");
         fs::create_dir_all(&dir)?;
-        for first in (FIRST..LAST).step_by(usize::from(LEASE)) {
+        let next = NEXT.load(Ordering::Relaxed);
+        for first in (next..LAST).chain(FIRST..next).step_by(usize::from(LEASE)) {
             let lock = File::create(dir.join(first.to_string()))?;
             if lock.try_lock().is_ok() && (first..first + LEASE).all(is_free) {
+                NEXT.store(first + LEASE, Ordering::Relaxed);
                 return Ok(Self { first, given: 0, _lock: lock });
             }
         }

@@ -1,6 +1,7 @@
 package tidegate;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /** Producers by handle. */
 final class Producers {
+    /** What is not acknowledged by then is given up. */
+    private static final Duration CLOSE_MAX = Duration.ofSeconds(10);
+
     private final Map<Long, KafkaProducer<byte[], byte[]>> open = new ConcurrentHashMap<>();
     private final AtomicLong next = new AtomicLong();
 
@@ -34,7 +38,7 @@ final class Producers {
             case "commit": producer.commitTransaction(); return null;
             case "abort": producer.abortTransaction(); return null;
             case "flush": producer.flush(); return null;
-            case "close": open.remove(handle).close(); return null;
+            case "close": open.remove(handle).close(CLOSE_MAX); return null;
             default: throw new IllegalArgumentException("unknown producer operation: " + op);
         }
     }
