@@ -23,7 +23,7 @@ mod tidegate;
 const READY_MAX: Duration = Duration::from_secs(40);
 
 /// Which relay, and how it is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// HAProxy in TCP mode, one thread, otherwise as Debian ships it: the reference.

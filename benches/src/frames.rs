@@ -10,6 +10,7 @@ mod fetch;
 mod produce;
 
 use batch::BATCH_HEAD;
+pub use batch::spanning;
 pub use fetch::{FetchSession, SESSION_ID, fetch_answer, fetch_request, fetch_size_asked};
 pub use produce::{produce_accepted, produce_answer, produce_one, produce_request};
 

@@ -16,6 +16,7 @@ pub mod frames;
 pub mod idle;
 pub mod load;
 pub mod machine;
+pub mod manifest;
 pub mod metadata;
 pub mod probe;
 pub mod real;

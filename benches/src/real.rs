@@ -22,8 +22,15 @@ mod table;
 use broker::{Led, RealBroker};
 use perf::{Produce, RECORD};
 
-const KINDS: [Kind; 5] =
-    [Kind::Haproxy, Kind::HaproxySplice, Kind::Envoy, Kind::Kroxylicious, Kind::Tidegate];
+const KINDS: [Kind; 7] = [
+    Kind::Haproxy,
+    Kind::HaproxyShipped,
+    Kind::HaproxySplice,
+    Kind::Envoy,
+    Kind::Kroxylicious,
+    Kind::Tidegate,
+    Kind::TidegateOne,
+];
 const PRODUCE: &str = "produce";
 const CONSUME: &str = "consume";
 const PACED: &str = "produce at half load";
@@ -41,18 +48,20 @@ const PACED_FOR: Duration = Duration::from_secs(6);
 
 /// Runs all of it.
 pub fn run(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section> {
+    let kinds: Vec<_> =
+        KINDS.into_iter().filter(|k| settings.ways.is_empty() || settings.ways.contains(k)).collect();
     let led = ports(workshop)?;
     let broker = RealBroker::start(workshop, &led.map(|(_, led)| led))?;
-    let (candidates, skipped) = start_all(workshop, &KINDS, |kind| {
+    let (candidates, skipped) = start_all(workshop, &kinds, |kind| {
         let led = led.iter().find(|(k, _)| *k == kind).map(|(_, led)| *led).context("no listener")?;
-        let rewrites = matches!(kind, Kind::Kroxylicious | Kind::Tidegate);
+        let rewrites = matches!(kind, Kind::Kroxylicious | Kind::Tidegate | Kind::TidegateOne);
         let addr = if rewrites { broker.direct() } else { (Ipv4Addr::LOCALHOST, led.listen).into() };
         Ok(Upstream { broker: RealBroker::ID, addr, port: led.advertise, connections: 4000 })
     })?;
     let bed = Bed {
         admin: Java::resident()?.admin(&broker.direct().to_string()),
         topics: AtomicUsize::new(0),
-        records: if settings.quick { 100_000 } else { 500_000 },
+        records: settings.records.unwrap_or(if settings.quick { 100_000 } else { 500_000 }),
         broker,
         candidates,
     };

@@ -36,6 +36,10 @@ pub struct Settings {
     pub quick: bool,
     /// Only these cells, as tables name them; all if empty.
     pub cells: Vec<String>,
+    /// Real Kafka: only through these; all if empty.
+    pub ways: Vec<Kind>,
+    /// Real Kafka: records a run.
+    pub records: Option<u64>,
 }
 
 impl Settings {

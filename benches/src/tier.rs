@@ -19,13 +19,14 @@ use crate::samples::{DIRECT, Samples};
 use crate::stats::{Random, quantile};
 use crate::usage::{self, Machine};
 
+mod backfill;
 mod bed;
 mod consumer;
 mod raw;
 mod slow;
 mod table;
 
-use bed::{Bed, Front};
+use bed::{Bed, Front, TOPIC};
 use consumer::Consumer;
 use raw::Raw;
 
@@ -33,6 +34,8 @@ const ONE: &str = "one consumer";
 const MANY: &str = "16 consumers";
 const SLOW: &str = "one consumer, 30 ms to the store";
 const SEEK: &str = "seek";
+/// Writers beside readers.
+const BACKFILL: &str = "backfill";
 const UPLOAD: &str = "upload";
 const SPEED: &str = "mb_per_s";
 const CPU: &str = "cpu_s_per_gb";
@@ -43,7 +46,7 @@ const CONSUMERS: usize = 16;
 
 /// Runs all of it.
 pub fn run(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section> {
-    let (mut samples, mut random) = (Samples::default(), Random(settings.seed));
+    let (mut samples, mut skipped, mut random) = (Samples::default(), Vec::new(), Random(settings.seed));
     let mut bed = Bed::start(workshop, if settings.quick { 125_000 } else { 500_000 })?;
     upload(&mut bed, &mut samples)?;
     let raw = Raw::open(&bed.settings)?;
@@ -59,9 +62,13 @@ pub fn run(workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section> 
         samples.push(SLOW, DIRECT, SPEED, round, through_slow.read_all()?);
         read(&mut bed, Front::Slow, 1, SLOW, (&mut samples, round, raw.blocks()))?;
         seek(&mut bed, &raw, &mut random, (&mut samples, round))?;
+        match backfill::run(&mut bed, &mut samples, round) {
+            Err(e) if round == 0 => skipped.push(format!("writers beside readers of old history: {e:#}")),
+            done => done?,
+        }
         samples.push(ONE, Kind::Tidegate, FOREIGN, round, machine.foreign_cores());
     }
-    Ok(table::section(&samples, &raw))
+    Ok(table::section(&samples, &raw, skipped))
 }
 
 /// Writes the history and has it moved; what that cost.
@@ -94,7 +101,7 @@ fn read(
     let pid = bed.restart(front)?;
     let (gets, cpu, began) = (bed.store_requests("get")?, usage::cpu(pid)?, Instant::now());
     let (addr, end) = (bed.address(), bed.end());
-    let one = move || Consumer::connect(addr)?.read(0, end);
+    let one = move || Consumer::connect(addr, TOPIC)?.read(0, end);
     let readers: Vec<_> = (0..consumers).map(|_| thread::spawn(one)).collect();
     let mut bytes = 0;
     for reader in readers {
@@ -117,7 +124,7 @@ fn seek(
     (samples, round): (&mut Samples, usize),
 ) -> anyhow::Result<()> {
     bed.restart(Front::Near)?;
-    let mut consumer = Consumer::connect(bed.address())?;
+    let mut consumer = Consumer::connect(bed.address(), TOPIC)?;
     let blocks = raw.blocks();
     let mut order: Vec<usize> = (0..blocks).collect();
     random.shuffle(&mut order);

@@ -17,7 +17,7 @@ use crate::offload::{Lag, OffloadError, Offloader, Step, Tools};
 use crate::source::Named;
 use crate::tier::Tier;
 
-/// Partitions at work at a time: each holds at most two parts of 16 MiB.
+/// Partitions at work at a time: each holds at most two parts of 24 MiB.
 const AT_WORK: usize = 4;
 /// How often a partition with nothing to do is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -222,6 +222,7 @@ pub async fn partitions(
 #[cfg(test)]
 mod tests {
     use store::memory::Memory;
+    use tokio_util::task::TaskTracker;
 
     use super::*;
     use crate::testing::{FakeLog, batch, named};
@@ -229,7 +230,7 @@ mod tests {
     fn tier(log: FakeLog) -> Tier {
         let (store, layout): (SharedStore, _) =
             (Arc::new(Memory::default()), Layout::new("c").expect("an id"));
-        let reader = Reader::new(store.clone(), layout.clone(), 64 << 20);
+        let reader = Reader::new(store.clone(), layout.clone(), 64 << 20, TaskTracker::new());
         Tier::new(store, layout, Arc::new(log), reader)
     }
 

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
-use tidegate_benches::candidate::Workshop;
+use tidegate_benches::candidate::{Kind, Workshop};
 use tidegate_benches::idle;
 use tidegate_benches::machine::Machine;
+use tidegate_benches::manifest;
 use tidegate_benches::metadata;
 use tidegate_benches::real;
 use tidegate_benches::relay::{self, Settings};
@@ -29,6 +30,12 @@ struct Args {
     /// Only these cells of the synthetic parts, e.g. `p/16K/1,f/1M/200`
     #[arg(long, value_delimiter = ',')]
     cells: Vec<String>,
+    /// Real Kafka only through these relays
+    #[arg(long, value_delimiter = ',')]
+    ways: Vec<Kind>,
+    /// Records of one run of real Kafka; more leave time to attach a profiler
+    #[arg(long)]
+    records: Option<u64>,
     /// Seconds of one synthetic window; longer ones leave time to attach a profiler
     #[arg(long)]
     window: Option<f64>,
@@ -48,10 +55,12 @@ enum Part {
     Idle,
     Metadata,
     Tier,
+    Manifest,
 }
 
 impl Part {
-    const ALL: [Self; 6] = [Self::Synthetic, Self::Tls, Self::Kafka, Self::Idle, Self::Metadata, Self::Tier];
+    const ALL: [Self; 7] =
+        [Self::Synthetic, Self::Tls, Self::Kafka, Self::Idle, Self::Metadata, Self::Tier, Self::Manifest];
 }
 
 fn main() -> anyhow::Result<()> {
@@ -92,6 +101,7 @@ fn measure(part: Part, workshop: &Workshop, settings: &Settings) -> anyhow::Resu
         Part::Idle => idle::run(workshop, settings),
         Part::Metadata => metadata::run(workshop, settings),
         Part::Tier => tier::run(workshop, settings),
+        Part::Manifest => manifest::run(settings),
     }
 }
 
@@ -106,5 +116,7 @@ fn settings(args: &Args) -> Settings {
         seed,
         quick: args.quick,
         cells: args.cells.clone(),
+        ways: args.ways.clone(),
+        records: args.records,
     }
 }

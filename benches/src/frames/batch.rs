@@ -13,6 +13,22 @@ pub(super) fn filler(size: usize) -> Vec<u8> {
 
 /// A batch with one record without key or headers, right to the CRC.
 pub(super) fn one_record(value: usize) -> Vec<u8> {
+    batch(record(value))
+}
+
+/// A batch with one small record that stands for the offsets from `base` up to `base + span`, written at `time` (ms since 1970).
+pub fn spanning(base: i64, span: i32, time: i64) -> Vec<u8> {
+    let mut out = batch(record(1));
+    out[..8].copy_from_slice(&base.to_be_bytes());
+    out[23..27].copy_from_slice(&(span - 1).to_be_bytes());
+    out[27..35].copy_from_slice(&time.to_be_bytes());
+    out[35..43].copy_from_slice(&time.to_be_bytes());
+    let crc = crc32c::crc32c(&out[21..]);
+    out[17..21].copy_from_slice(&crc.to_be_bytes());
+    out
+}
+
+fn record(value: usize) -> Vec<u8> {
     let mut body = vec![0, 0, 0, 1]; // attributes, timestamp delta, offset delta, null key (zigzag -1)
     put_uvarint(&mut body, (value as u32) << 1);
     body.extend(std::iter::repeat_n(b'v', value));
@@ -20,7 +36,7 @@ pub(super) fn one_record(value: usize) -> Vec<u8> {
     let mut record = Vec::new();
     put_uvarint(&mut record, (body.len() as u32) << 1);
     record.extend_from_slice(&body);
-    batch(record)
+    record
 }
 
 fn batch(records: Vec<u8>) -> Vec<u8> {

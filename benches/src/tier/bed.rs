@@ -14,7 +14,12 @@ use super::slow::Slow;
 use crate::candidate::Workshop;
 use crate::real::perf;
 
+/// The topic that is tiered.
 pub(super) const TOPIC: &str = "history";
+/// The same, and it stays on the broker.
+pub(super) const KEPT: &str = "kept";
+/// Where writers write meanwhile.
+pub(super) const HOT: &str = "hot";
 /// Bytes at which segments are cut, MiB.
 pub(super) const SEGMENT_MIB: u32 = 64;
 /// What a GET waits on the slow way.
@@ -54,9 +59,12 @@ impl Bed {
         let settings = server.bucket()?;
         let slow = Slow::before(server.address().parse()?, DELAY)?;
         let admin = Java::resident()?.admin(&cluster.bootstrap());
-        admin.create_topic(TOPIC, 1, 1)?;
         let to: SocketAddr = cluster.bootstrap().parse()?;
-        perf::produce(cluster.dist(), perf::Produce { to, topic: TOPIC, records, rate: None })?;
+        admin.create_topic(HOT, 1, 1)?;
+        for topic in [TOPIC, KEPT] {
+            admin.create_topic(topic, 1, 1)?;
+            perf::produce(cluster.dist(), perf::Produce { to, topic, records, rate: None })?;
+        }
         eprintln!("tier: {records} records of {} bytes; logs in {}", perf::RECORD, workshop.folder.display());
         let sites = Sites::of(&cluster, &["az1"])?;
         Ok(Self { gateway: None, sites, slow, settings, server, cluster, admin, records: records as i64 })
@@ -105,6 +113,11 @@ impl Bed {
         let Site { host, first_broker_port, .. } = &self.sites.all[0];
         let address = format!("{host}:{first_broker_port}").parse();
         address.unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], *first_broker_port)))
+    }
+
+    /// The broker.
+    pub(super) fn direct(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.cluster.bootstrap().parse()?)
     }
 
     /// The end of the topic.

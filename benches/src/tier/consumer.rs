@@ -10,8 +10,6 @@ use kafka::fetch::answer::Answer;
 use kafka::fetch::request::{Ask, FetchPartition, TopicRef, encode};
 use kafka::types::{LeaderEpoch, Offset, Partition};
 
-use super::bed::TOPIC;
-
 /// The newest version that names topics.
 const VERSION: i16 = 12;
 /// Java's defaults: `fetch.max.bytes`, `max.partition.fetch.bytes`, `fetch.max.wait.ms`.
@@ -26,17 +24,18 @@ const EMPTY_MAX: usize = 100;
 /// One connection.
 pub(super) struct Consumer {
     stream: TcpStream,
+    topic: &'static str,
     answer: Vec<u8>,
     correlation: i32,
 }
 
 impl Consumer {
     /// Connects to the broker that leads the partition, or to what stands for it.
-    pub(super) fn connect(addr: SocketAddr) -> anyhow::Result<Self> {
+    pub(super) fn connect(addr: SocketAddr, topic: &'static str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect_timeout(&addr, ANSWER_MAX)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_MAX))?;
-        Ok(Self { stream, answer: Vec::new(), correlation: 0 })
+        Ok(Self { stream, topic, answer: Vec::new(), correlation: 0 })
     }
 
     /// Reads the offsets from `from` up to `to`; bytes of batches.
@@ -62,7 +61,7 @@ impl Consumer {
             max_bytes: FETCH_MAX,
             isolation_level: 0,
         };
-        let (topic, unknown) = (TopicRef::Name(TOPIC), LeaderEpoch(-1));
+        let (topic, unknown) = (TopicRef::Name(self.topic), LeaderEpoch(-1));
         let wanted = FetchPartition::new(topic, Partition(0), Offset(offset), unknown, PARTITION_MAX);
         self.stream.write_all(&encode(ask, "bench", &[&wanted]))?;
         self.receive()?;

@@ -1,14 +1,14 @@
 //! What the numbers come to.
 
 use super::raw::{AT_ONCE, Raw};
-use super::{CONSUMERS, CPU, FOREIGN, MANY, ONE, PER_BLOCK, SEEK, SLOW, SPEED, UPLOAD, bed};
+use super::{BACKFILL, CONSUMERS, CPU, FOREIGN, MANY, ONE, PER_BLOCK, SEEK, SLOW, SPEED, UPLOAD, bed};
 use crate::candidate::Kind;
 use crate::report::{Goal, Section, Style, ratio_cell, value_cell};
 use crate::samples::{DIRECT, Samples, Subject};
 
 const OURS: Kind = Kind::Tidegate;
 
-pub(super) fn section(samples: &Samples, raw: &Raw) -> Section {
+pub(super) fn section(samples: &Samples, raw: &Raw, skipped: Vec<String>) -> Section {
     let header =
         ["cold read", "range GETs MB/s", "Tidegate MB/s", "ratio", "CPU-s/GB", "GETs a block", "goal"];
     let mut table = Style::table(header);
@@ -42,8 +42,9 @@ pub(super) fn section(samples: &Samples, raw: &Raw) -> Section {
         raw.blocks(),
         bed::SEGMENT_MIB,
     );
-    Section::new("tier", "History in an object store", &note, table, samples.clone(), Vec::new())
+    Section::new("tier", "History in an object store", &note, table, samples.clone(), skipped)
         .note(seek(samples))
+        .note(backfill(samples))
         .note(upload(samples))
         .note(format!(
             "Cores that others used meanwhile: {}. Above 0.1 or so, ratios near a goal say little.",
@@ -64,6 +65,30 @@ fn seek(samples: &Samples) -> String {
         value_cell(added, 1),
         Goal::AtMost(5.0).verdict(added),
         cell(OURS.into(), "first_ms"),
+    )
+}
+
+fn backfill(samples: &Samples) -> String {
+    let cell = |subject: Subject, metric| value_cell(samples.summary(BACKFILL, subject, metric), 2);
+    let all = |subject: Subject| {
+        format!(
+            "quiet p50 {} p99 {}, beside the readers p50 {} p99 {}, p99 moved {} times; read in {} s",
+            cell(subject, "quiet_p50_ms"),
+            cell(subject, "quiet_p99_ms"),
+            cell(subject, "beside_p50_ms"),
+            cell(subject, "beside_p99_ms"),
+            cell(subject, "p99_moved"),
+            cell(subject, "took_s"),
+        )
+    };
+    let ratio = samples.ratio(BACKFILL, "beside_p99_ms", OURS, DIRECT);
+    format!(
+        "One small Produce (ms) while {CONSUMERS} consumers read everything, a sixteenth each. Through the gateway, history in the tier: {}. \
+         Directly, history on the broker, page cache dropped: {}. p99 through the gateway over direct, both beside readers: {} ({}).",
+        all(OURS.into()),
+        all(DIRECT),
+        ratio_cell(ratio),
+        Goal::AtMost(1.1).verdict(ratio),
     )
 }
 

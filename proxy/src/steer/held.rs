@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use kafka::header::LENGTH_PREFIX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The unit in which room is counted, bytes.
@@ -24,7 +25,9 @@ pub struct Room {
 /// An answer's payload and the room it takes until dropped.
 #[derive(Debug)]
 pub struct Held {
-    payload: Vec<u8>,
+    bytes: Vec<u8>,
+    /// What stands before the payload.
+    skip: usize,
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -60,14 +63,19 @@ impl Room {
 impl Held {
     /// A payload in its room.
     pub fn new(payload: Vec<u8>, room: Option<OwnedSemaphorePermit>) -> Self {
-        Self { payload, _room: room }
+        Self { bytes: payload, skip: 0, _room: room }
+    }
+
+    /// The payload of a frame, length prefix included, in its room.
+    pub fn frame(frame: Vec<u8>, room: Option<OwnedSemaphorePermit>) -> Self {
+        Self { bytes: frame, skip: LENGTH_PREFIX, _room: room }
     }
 }
 
 impl std::ops::Deref for Held {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        &self.payload
+        &self.bytes[self.skip..]
     }
 }
 

@@ -71,9 +71,7 @@ pub async fn answer(
     let answer = Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: partitions.collect() };
     let bytes: usize = said.iter().map(|s| s.records.len()).sum();
     let room = gateway.held.take(bytes).await;
-    let mut frame = answer.encode(request.version, 0);
-    frame.drain(..kafka::header::LENGTH_PREFIX);
-    Some(Held::new(frame, room))
+    Some(Held::frame(answer.encode(request.version, 0), room))
 }
 
 fn partition<'a>(request: &FetchRequest<'a>, place: usize, said: &'a Said) -> PartitionAnswer<'a> {
@@ -127,15 +125,11 @@ fn not_this_time(tier: &Tier, view: &View, request: &FetchRequest<'_>, place: us
 }
 
 /// Has the first few fetched side by side; the rest would push each other out of memory before their turn comes.
-fn warm(tier: &Arc<Tier>, view: &View, request: &FetchRequest<'_>, places: &[usize]) {
+fn warm(tier: &Tier, view: &View, request: &FetchRequest<'_>, places: &[usize]) {
     for (named, p) in places.iter().take(WARM_MAX).filter_map(|place| known(view, request, *place)) {
-        let (tier, offset) = (tier.clone(), p.offset);
-        // Whatever goes wrong, the read itself finds out; and it ends with the block it fetches.
-        tokio::spawn(async move {
-            if let Some(m) = tier.manifest(named.id) {
-                let _warmed = tier.reader.warm(&m, offset).await;
-            }
-        });
+        if let Some(m) = tier.manifest(named.id) {
+            tier.reader.begin_warm(m, p.offset);
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl Plans {
         let rate = self.tiering.as_ref().and_then(|t| t.upload_rate).map(|rate| rate.0);
         let pace = Arc::new(Pace::new(rate));
         let tools = Tools { store, layout: layout.clone(), source: source.clone(), pace };
-        let reader = self.reader(cold, &layout)?;
+        let reader = self.reader(cold, &layout, tasks)?;
         let tier = Arc::new(Tier::new(control, layout, source.clone(), reader));
         let duty = Arc::new(Duty::new(tools.clone(), tier.clone(), &gateway.fleet.id));
         let (assigned, receiver) = watch::channel(Arc::default());
@@ -139,13 +139,15 @@ impl Plans {
 }
 
 impl Plans {
-    fn reader(&self, cold: SharedStore, layout: &Layout) -> anyhow::Result<Reader> {
+    fn reader(&self, cold: SharedStore, layout: &Layout, tasks: &TaskTracker) -> anyhow::Result<Reader> {
         let cache = self.tiering.as_ref().map(|t| &t.cache);
         let memory = cache.map_or(CACHE_MEMORY, |c| c.memory.0);
         Ok(match cache.and_then(|c| c.disk.as_ref()) {
-            Some(disk) => Reader::with_disk(cold, layout.clone(), memory, (&disk.path, disk.bytes.0))
-                .with_context(|| format!("tiering.cache.disk: {}", disk.path.display()))?,
-            None => Reader::new(cold, layout.clone(), memory),
+            Some(disk) => {
+                Reader::with_disk(cold, layout.clone(), memory, (&disk.path, disk.bytes.0), tasks.clone())
+                    .with_context(|| format!("tiering.cache.disk: {}", disk.path.display()))?
+            }
+            None => Reader::new(cold, layout.clone(), memory, tasks.clone()),
         })
     }
 }

@@ -68,7 +68,7 @@ impl fmt::Debug for Credentials {
 pub struct Patience {
     /// For a connection.
     pub connect: Duration,
-    /// For an answer to begin, the sending of the request included: a part of 16 MiB must get out in it.
+    /// For an answer to begin, the sending of the request included: a part of 24 MiB must get out in it.
     pub answer: Duration,
     /// For the next bytes of an answer's body.
     pub body: Duration,

@@ -14,7 +14,7 @@ use crate::segment::cut::Cut;
 use crate::source::Named;
 
 /// Bytes per part: one PUT each.
-const PART: usize = 16 << 20;
+const PART: usize = 24 << 20;
 /// Bytes asked of a broker at a time.
 const FETCH: u32 = 4 << 20;
 

@@ -8,6 +8,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use store::{Kind, SharedStore};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::PartitionId;
 use crate::layout::Layout;
@@ -76,6 +77,7 @@ struct Shared {
     small: Cache<Name, Thing, Weight>,
     disk: Option<Disk>,
     ahead: Arc<Semaphore>,
+    tasks: TaskTracker,
     stats: CacheStats,
 }
 
@@ -85,7 +87,13 @@ pub struct Blocks(Arc<Shared>);
 
 impl Blocks {
     /// A cache of `memory` bytes over the store.
-    pub(super) fn new(store: SharedStore, layout: Layout, memory: u64, disk: Option<Disk>) -> Self {
+    pub(super) fn new(
+        store: SharedStore,
+        layout: Layout,
+        memory: u64,
+        disk: Option<Disk>,
+        tasks: TaskTracker,
+    ) -> Self {
         let small = (memory / SMALL_SHARE).max(4 << 20);
         let block = u64::from(crate::segment::BLOCK);
         let blocks = memory.saturating_sub(small).max(4 * block);
@@ -96,6 +104,7 @@ impl Blocks {
             small: cache(10_000, small),
             disk,
             ahead: Arc::new(Semaphore::new(AHEAD_MAX)),
+            tasks,
             stats: CacheStats::default(),
         }))
     }
@@ -140,7 +149,7 @@ impl Blocks {
             return Ok(thing);
         }
         let shared = self.0.clone();
-        fill(async move { shared.small.get_or_insert_async(&name, fetch).await }).await
+        self.fill(async move { shared.small.get_or_insert_async(&name, fetch).await }).await
     }
 
     /// A block of a segment.
@@ -158,7 +167,7 @@ impl Blocks {
         }
         self.0.stats.misses.fetch_add(1, Relaxed);
         let (shared, aux) = (self.0.clone(), aux.clone());
-        let filled = fill(async move { shared.fetch(name, p, entry, &aux, index).await }).await?;
+        let filled = self.fill(async move { shared.fetch(name, p, entry, &aux, index).await }).await?;
         match filled {
             Thing::Block(bytes) => Ok(bytes),
             _ => Err(ReadError::Damaged("cache".to_owned())),
@@ -174,7 +183,7 @@ impl Blocks {
         let Ok(permit) = self.0.ahead.clone().try_acquire_owned() else { return };
         self.0.stats.ahead.fetch_add(1, Relaxed);
         let blocks = self.clone();
-        tokio::spawn(async move {
+        self.0.tasks.spawn(async move {
             let _permit = permit;
             let Ok(aux) = blocks.aux(p, entry).await else { return };
             if (index as usize) < aux.blocks.len() {
@@ -182,6 +191,20 @@ impl Blocks {
                 let _ahead = blocks.0.fetch(name, p, entry, &aux, index).await;
             }
         });
+    }
+
+    /// Runs on its own: a reader that gives up doesn't throw away what is half fetched. It ends with its request to the store.
+    async fn fill(
+        &self,
+        work: impl Future<Output = Result<Thing, ReadError>> + Send + 'static,
+    ) -> Result<Thing, ReadError> {
+        let stopped =
+            |_| ReadError::Store(store::Error::new(Kind::Transient, "read", "the gateway is stopping"));
+        self.0.tasks.spawn(work).await.map_err(stopped)?
+    }
+
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
     }
 }
 
@@ -241,14 +264,6 @@ impl Shared {
             tracing::warn!("tier: a block can't be kept on disk (one line for 1000 of them): {e}");
         }
     }
-}
-
-/// Runs on its own: a reader that gives up doesn't throw away what is half fetched.
-async fn fill(
-    work: impl Future<Output = Result<Thing, ReadError>> + Send + 'static,
-) -> Result<Thing, ReadError> {
-    let stopped = |_| ReadError::Store(store::Error::new(Kind::Transient, "read", "the gateway is stopping"));
-    tokio::spawn(work).await.map_err(stopped)?
 }
 
 impl From<store::Error> for ReadError {

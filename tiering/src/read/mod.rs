@@ -18,6 +18,7 @@ use bytes::Bytes;
 use kafka::batch::BatchError;
 use kafka::types::Offset;
 use store::SharedStore;
+use tokio_util::task::TaskTracker;
 
 use crate::layout::Layout;
 use crate::manifest::{Entry, Manifest};
@@ -58,9 +59,9 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader with a cache of `memory` bytes.
-    pub fn new(store: SharedStore, layout: Layout, memory: u64) -> Self {
-        Self { blocks: Blocks::new(store, layout, memory, None), ahead: Arc::default() }
+    /// A reader with a cache of `memory` bytes, whose fetching is among `tasks`.
+    pub fn new(store: SharedStore, layout: Layout, memory: u64, tasks: TaskTracker) -> Self {
+        Self { blocks: Blocks::new(store, layout, memory, None, tasks), ahead: Arc::default() }
     }
 
     /// The same with a cache of so many bytes in this directory below it, which outlives restarts.
@@ -72,9 +73,10 @@ impl Reader {
         layout: Layout,
         memory: u64,
         (dir, bytes): (&Path, u64),
+        tasks: TaskTracker,
     ) -> io::Result<Self> {
         let disk = Disk::open(dir, bytes)?;
-        Ok(Self { blocks: Blocks::new(store, layout, memory, Some(disk)), ahead: Arc::default() })
+        Ok(Self { blocks: Blocks::new(store, layout, memory, Some(disk), tasks), ahead: Arc::default() })
     }
 
     /// What the cache did.
@@ -113,6 +115,12 @@ impl Reader {
             }
             from = entry.end();
         }
+    }
+
+    /// Begins [`warm`](Self::warm). Whatever goes wrong, the read itself finds out.
+    pub fn begin_warm(&self, m: Arc<Manifest>, from: Offset) {
+        let reader = self.clone();
+        self.blocks.tasks().spawn(async move { drop(reader.warm(&m, from).await) });
     }
 
     /// Has fetched what a read from `from` on will want first. It counts as nobody's read: what is read ahead goes by reads alone.

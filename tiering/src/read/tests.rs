@@ -26,7 +26,7 @@ async fn stage(batches: Vec<Vec<u8>>, aborted: Vec<(i64, i64, i64)>, segment: u3
     let mut offloader = Offloader::take_over(tools, named(), rules, "me").await.unwrap();
     while offloader.step().await.unwrap() != Step::Idle {}
     let manifest = offloader.manifest().clone();
-    Stage { log, reader: Reader::new(store.clone(), layout, 64 << 20), manifest, store }
+    Stage { log, reader: Reader::new(store.clone(), layout, 64 << 20, TaskTracker::new()), manifest, store }
 }
 
 fn plain(n: i64) -> Vec<Vec<u8>> {
@@ -115,7 +115,7 @@ async fn a_flipped_byte_in_the_store_is_never_served() {
     store.put(&layout.log(id, &entry), bytes.into(), store::Mode::Create).await.unwrap();
     let aux = s.reader.blocks.aux(id, entry).await.unwrap();
     store.put(&layout.aux(id, &entry), aux.encode().into(), store::Mode::Create).await.unwrap();
-    let damaged = Reader::new(store, layout, 64 << 20);
+    let damaged = Reader::new(store, layout, 64 << 20, TaskTracker::new());
     let read = damaged.read(&s.manifest, Offset(0), 100, true).await;
     assert!(matches!(read, Err(ReadError::Damaged(_))), "{read:?}");
 }
@@ -154,7 +154,8 @@ async fn what_was_read_once_is_read_from_disk_after_a_restart_and_never_if_it_wa
     let dir = tempfile::tempdir().unwrap();
     let reader = || {
         let layout = Layout::new("cluster-1").unwrap();
-        Reader::with_disk(s.store.clone(), layout, 64 << 20, (dir.path(), 64 << 20)).unwrap()
+        Reader::with_disk(s.store.clone(), layout, 64 << 20, (dir.path(), 64 << 20), TaskTracker::new())
+            .unwrap()
     };
     let read = async |r: &Reader| r.read(&s.manifest, Offset(0), 100, true).await.unwrap().unwrap().records;
     let first = reader();
