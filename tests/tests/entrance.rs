@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use kafka::api;
@@ -20,7 +21,13 @@ use tidegate_tests::{Cluster, Fleet, Java, http, wait};
 const PATIENCE: Duration = Duration::from_secs(30);
 const BALANCER: &str = "127.0.0.77";
 
-/// A gateway before one plain broker; `listener` and `sections` as in [`Fleet::start_with`].
+/// One plain broker for all tests: each has a gateway of its own before it.
+fn cluster() -> &'static Cluster {
+    static SHARED: LazyLock<Cluster> = LazyLock::new(|| Cluster::builder().start().unwrap());
+    &SHARED
+}
+
+/// A gateway before it; `listener` and `sections` as in [`Fleet::start_with`].
 fn gateway(cluster: &Cluster, listener: &str, sections: &str) -> Fleet {
     let upstream = format!("cluster:\n  bootstrap: [{}]", cluster.bootstrap());
     Fleet::start_with(cluster, &["az1"], &upstream, listener, sections).unwrap()
@@ -97,8 +104,8 @@ fn behind_balancers(cluster: &Cluster, limits: &str) -> Door {
 
 #[test]
 fn behind_a_load_balancer_a_client_has_its_own_address_in_zones_limits_and_the_log() {
-    let cluster = Cluster::builder().start().unwrap();
-    let mut door = behind_balancers(&cluster, "connections_per_ip: 2");
+    let cluster = cluster();
+    let mut door = behind_balancers(cluster, "connections_per_ip: 2");
     let mut held = Vec::new();
     let direct = Raw::connect(&door.address).unwrap();
     for (mut raw, zone) in [
@@ -130,8 +137,8 @@ fn behind_a_load_balancer_a_client_has_its_own_address_in_zones_limits_and_the_l
 
 #[test]
 fn what_a_load_balancer_sends_without_a_sound_header_is_refused_and_so_is_a_header_from_anybody_else() {
-    let cluster = Cluster::builder().start().unwrap();
-    let mut door = behind_balancers(&cluster, "handshake: 1s");
+    let cluster = cluster();
+    let mut door = behind_balancers(cluster, "handshake: 1s");
     let request = [0, 0, 0, 12, 0, 18, 0, 0, 0, 0, 0, 1, 0, 2, b'm', b'e'];
     let missing = door.balanced(&request);
     door.refuses(missing, "proxy_header_missing");
@@ -175,7 +182,7 @@ fn haproxy(dir: &std::path::Path, host: &str, gateway: &str, ports: &[u16]) -> O
 
 #[test]
 fn a_java_client_behind_haproxy_is_known_by_its_own_address() {
-    let cluster = Cluster::builder().start().unwrap();
+    let cluster = cluster();
     let mut ports = Ports::lease().unwrap();
     let [bootstrap, admin, broker] = [(); 3].map(|()| ports.one().unwrap());
     let (front, back) = ("127.0.0.50", "127.0.0.1");
@@ -209,8 +216,8 @@ fn a_java_client_behind_haproxy_is_known_by_its_own_address() {
 
 #[test]
 fn connections_that_come_faster_than_the_accept_rate_wait_for_their_turn_and_none_is_dropped() {
-    let cluster = Cluster::builder().start().unwrap();
-    let mut door = Door::new(gateway(&cluster, "", "limits: {accept_rate: 5}\n"));
+    let cluster = cluster();
+    let mut door = Door::new(gateway(cluster, "", "limits: {accept_rate: 5}\n"));
     let started = Instant::now();
     let mut all: Vec<Raw> = (0..15).map(|_| Raw::connect(&door.address).unwrap()).collect();
     for (n, raw) in all.iter_mut().enumerate() {
@@ -224,8 +231,8 @@ fn connections_that_come_faster_than_the_accept_rate_wait_for_their_turn_and_non
 
 #[test]
 fn handshakes_beyond_the_bound_wait_until_the_dawdlers_are_given_up() {
-    let cluster = Cluster::builder().start().unwrap();
-    let mut door = behind_balancers(&cluster, "handshakes: 2, handshake: 2s");
+    let cluster = cluster();
+    let mut door = behind_balancers(cluster, "handshakes: 2, handshake: 2s");
     let dawdlers = [door.balanced(b""), door.balanced(b"")];
     // A direct client on the same port: the two before it were accepted first.
     let mut third = Raw::connect(&door.address).unwrap();
@@ -243,8 +250,8 @@ fn prlimit(pid: u32, files: u32) {
 
 #[test]
 fn clients_never_take_the_last_file_descriptors() {
-    let cluster = Cluster::builder().start().unwrap();
-    let mut door = Door::new(gateway(&cluster, "", ""));
+    let cluster = cluster();
+    let mut door = Door::new(gateway(cluster, "", ""));
     let pid = door.fleet.gateways()[0].process().pid();
     prlimit(pid, 160);
     let mut held = Vec::new();
@@ -277,7 +284,7 @@ fn status(admin: &str, args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, Str
 
 #[test]
 fn an_admin_port_that_others_reach_tells_them_only_whether_it_lives() {
-    let cluster = Cluster::builder().start().unwrap();
+    let cluster = cluster();
     let mut ports = Ports::lease().unwrap();
     let [bootstrap, admin, broker] = [(); 3].map(|()| ports.one().unwrap());
     let dir = tempfile::tempdir().unwrap();

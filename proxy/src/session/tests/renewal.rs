@@ -66,7 +66,7 @@ async fn identified() -> (TcpStream, TcpStream, Session) {
 
 #[tokio::test]
 async fn who_the_client_is_is_proved_again_between_answers_and_a_pipeline_notices_nothing() {
-    let n = 4 * SPELL as i32;
+    let n = 12 * SPELL as i32;
     let (client, socket, session) = identified().await;
     let served = broker(socket, usize::MAX);
     let run = tokio::spawn(session.run());
@@ -84,7 +84,8 @@ async fn who_the_client_is_is_proved_again_between_answers_and_a_pipeline_notice
     assert!(within(run).await.expect("a session").is_ok());
     let (commits, proofs) = within(served).await.expect("a broker");
     assert_eq!(commits, n as usize);
-    assert!(proofs >= 3, "{proofs} proofs in four rests that are longer than a session's life");
+    // What is under way is answered first, which takes up to three rests: a thousand requests, and what a read brings.
+    assert!(proofs >= 3, "{proofs} proofs in twelve rests that are longer than a session's life");
 }
 
 #[tokio::test]
