@@ -7,7 +7,7 @@ use crate::{ByteSize, Checksums, ClientRule, Prices, Reads, Segment, WhenNoGatew
 
 const MIB: u64 = 1024 * 1024;
 
-/// Loopback: the admin port has no authentication.
+/// Loopback: where it needs no token.
 pub(crate) const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9644));
 
 pub(crate) const CONNECTIONS: u32 = 50_000;
@@ -18,6 +18,8 @@ pub(crate) const IN_FLIGHT_BYTES: ByteSize = ByteSize(1024 * MIB);
 /// Kafka's own `connections.max.idle.ms`.
 pub(crate) const IDLE: Duration = Duration::from_secs(600);
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+/// More than one address may open (`CONNECTIONS_PER_IP`), so that one cannot keep all others waiting.
+pub(crate) const HANDSHAKES: u32 = 5_000;
 
 pub(crate) const READS: Reads = Reads::InZone;
 pub(crate) const WHEN_ZONE_HAS_NO_GATEWAY: WhenNoGateway = WhenNoGateway::Any;

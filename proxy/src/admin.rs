@@ -1,11 +1,17 @@
 //! The admin port: `/metrics`, `/healthz`, `/readyz`, `/status`.
+//!
+//! Whether the gateway lives and is ready everybody may know: other gateways and load balancers ask. What it sees and
+//! does is told to those with the token, if there is one.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::Secret;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
@@ -27,6 +33,8 @@ pub struct Admin {
     pub gateway: Arc<Gateway>,
     /// Its metrics.
     pub metrics: Arc<Metrics>,
+    /// What opens its pages; `None`: nothing is needed.
+    pub token: Option<Secret>,
 }
 
 type Page = Response<Full<Bytes>>;
@@ -41,7 +49,7 @@ pub async fn run(socket: TcpListener, admin: Arc<Admin>, tasks: TaskTracker, sto
             () = stop.cancelled() => return,
             accepted = socket.accept() => accepted,
         };
-        let Ok((tcp, _)) = accepted else {
+        let Ok((tcp, peer)) = accepted else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -50,7 +58,7 @@ pub async fn run(socket: TcpListener, admin: Arc<Admin>, tasks: TaskTracker, sto
             let _permit = permit;
             let service = hyper::service::service_fn(move |request| {
                 let admin = admin.clone();
-                async move { Ok::<_, Infallible>(admin.page(&request)) }
+                async move { Ok::<_, Infallible>(admin.answer(&request, peer.ip())) }
             });
             let mut http = hyper::server::conn::http1::Builder::new();
             let http = http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
@@ -63,7 +71,24 @@ pub async fn run(socket: TcpListener, admin: Arc<Admin>, tasks: TaskTracker, sto
     }
 }
 
+/// Pages without secrets, for whoever looks after the gateway from outside.
+const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
 impl Admin {
+    fn answer(&self, request: &Request<Incoming>, peer: IpAddr) -> Page {
+        let said = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        if OPEN.contains(&request.uri().path()) || lets_in(self.token.as_ref(), said) {
+            return self.page(request);
+        }
+        self.gateway.rejects.admin(peer);
+        let mut page = text(
+            StatusCode::UNAUTHORIZED,
+            "needs the token of gateway.admin_token: Authorization: Bearer ..\n",
+        );
+        page.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        page
+    }
+
     fn page(&self, request: &Request<Incoming>) -> Page {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
@@ -98,6 +123,18 @@ impl Admin {
     }
 }
 
+/// Whether the header `Authorization` carries the token (RFC 6750), if one is needed.
+fn lets_in(token: Option<&Secret>, said: Option<&[u8]>) -> bool {
+    let Some(token) = token else { return true };
+    let Some((scheme, said)) = said.and_then(|said| said.split_at_checked(BEARER.len())) else {
+        return false;
+    };
+    scheme.eq_ignore_ascii_case(BEARER) && token.is(said)
+}
+
+/// How the token is announced; the word's case doesn't matter (RFC 9110, section 11.1).
+const BEARER: &[u8] = b"Bearer ";
+
 fn text(status: StatusCode, body: &str) -> Page {
     typed(status, "text/plain; charset=utf-8", body.to_owned())
 }
@@ -105,6 +142,32 @@ fn text(status: StatusCode, body: &str) -> Page {
 fn typed(status: StatusCode, kind: &'static str, body: String) -> Page {
     let mut page = Response::new(Full::new(Bytes::from(body)));
     *page.status_mut() = status;
-    page.headers_mut().insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    page.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_token_opens_and_without_one_everything_does() {
+        let token = Secret::new("0123456789abcdef");
+        let says = |said: &str| lets_in(Some(&token), Some(said.as_bytes()));
+        assert!(says("Bearer 0123456789abcdef") && says("bearer 0123456789abcdef"));
+        for wrong in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "0123456789abcdef",
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdef0",
+            "Bearer  0123456789abcdef",
+            "Basic 0123456789abcdef",
+        ] {
+            assert!(!says(wrong), "{wrong}");
+        }
+        assert!(!lets_in(Some(&token), None));
+        assert!(lets_in(None, None) && lets_in(None, Some(b"Bearer x")));
+    }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use config::{Auth, ClientFacts, Config, Listener, Rule, Sha, Zone, Zones};
-use kafka::client::{Bootstrap, ClientTls, Dialer, OpenError, Sasl, ScramHash, Security, Stream, Token};
+use config::{ClientFacts, Config, Listener, ProxyProtocol, Rule, Zone, Zones};
+use kafka::client::{Bootstrap, ClientTls, Dialer, OpenError, Security, Stream};
 use kafka::types::BrokerId;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -18,8 +18,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin;
 use crate::facade::connections::Connections;
+use crate::facade::descriptors::{self, Descriptors};
 use crate::facade::listen;
+use crate::facade::pace::Pace;
 use crate::fleet::{Endpoints, Fleet, Peer, probe};
+use crate::identity::{self, Identities};
 use crate::ledger::Ledger;
 use crate::metrics::{Clients, Counters, Metrics};
 use crate::rejects::Rejects;
@@ -44,6 +47,10 @@ pub struct Door {
     pub endpoints: Endpoints,
     /// TLS towards clients.
     pub tls: Option<TlsAcceptor>,
+    /// Who clients are towards the brokers, where their certificates say so.
+    pub identities: Option<Identities>,
+    /// The load balancers in front.
+    pub balancers: Option<ProxyProtocol>,
 }
 
 impl std::fmt::Debug for Door {
@@ -82,6 +89,10 @@ pub struct Gateway {
     pub clients: Clients,
     /// Open connections.
     pub connections: Connections,
+    /// How fast connections are let in.
+    pub pace: Pace,
+    /// Open files.
+    pub descriptors: Descriptors,
     /// What went wrong.
     pub rejects: Rejects,
     /// Room for answers that are held in memory.
@@ -150,7 +161,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     watcher: Watcher,
     doors: Vec<(Arc<Door>, listen::Bound)>,
-    admin: (SocketAddr, tokio::net::TcpListener),
+    admin: (SocketAddr, tokio::net::TcpListener, Option<config::Secret>),
     tiering: Option<tier::open::Plans>,
     health: (Dialer, mpsc::Sender<(BrokerId, bool)>),
 }
@@ -161,6 +172,7 @@ impl App {
     /// # Errors
     /// A certificate that can't be used, a port that can't be bound.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        descriptors::raise(config.limits.connections);
         let dialer = dialer(&config)?;
         let (news, receiver) = mpsc::channel(1024);
         let unknown_zone = Zone::new("unknown").context("the zone \"unknown\"")?;
@@ -180,6 +192,8 @@ impl App {
             counters: Counters::default(),
             clients: Clients::default(),
             connections: Connections::new(config.limits.connections, config.limits.connections_per_ip),
+            pace: Pace::new(config.limits.accept_rate, config.limits.handshakes),
+            descriptors: Descriptors::default(),
             rejects: Rejects::default(),
             held: Room::new(config.limits.in_flight_bytes.0, frame_max),
             tier: tier::Handle::new(config.store.is_some(), config.tiering.clone()),
@@ -196,8 +210,8 @@ impl App {
             metrics,
             watcher,
             doors,
-            admin: (config.gateway.admin, admin),
             tiering: tier::open::Plans::of(&config, &dialer),
+            admin: (config.gateway.admin, admin, config.gateway.admin_token),
             health: (dialer, news),
         })
     }
@@ -209,7 +223,7 @@ impl App {
         let (dialer, news) = self.health;
         tasks.spawn(health::run(self.gateway.cluster.clone(), dialer, news, tasks.clone(), stop.clone()));
         tasks.spawn(probe::run(self.gateway.fleet.clone(), stop.clone()));
-        let page = admin::Admin { gateway: self.gateway.clone(), metrics: self.metrics };
+        let page = admin::Admin { gateway: self.gateway.clone(), metrics: self.metrics, token: self.admin.2 };
         tasks.spawn(admin::run(self.admin.1, Arc::new(page), tasks.clone(), stop.clone()));
         if let Some(plans) = self.tiering {
             tasks.spawn(plans.run(self.gateway.clone(), tasks.clone(), stop.clone()));
@@ -261,6 +275,8 @@ fn door(listener: &Listener) -> anyhow::Result<Door> {
             brokers: listener.brokers.clone(),
         },
         tls: tls.transpose()?.map(TlsAcceptor::from),
+        identities: listener.tls.as_ref().and_then(|t| t.identities.as_deref()).map(Identities::new),
+        balancers: listener.proxy_protocol.clone(),
     })
 }
 
@@ -278,28 +294,7 @@ fn client_tls(config: &Config, with_certificate: bool) -> anyhow::Result<Option<
 /// # Errors
 /// A certificate file that can't be used.
 pub fn dialer(config: &Config) -> anyhow::Result<Dialer> {
-    let secret = |s: &config::Secret| s.reveal().into();
-    let sasl = config.cluster.auth.as_ref().map(|auth| match auth {
-        Auth::Plain { username, password } => {
-            Sasl::Plain { username: username.clone(), password: secret(password) }
-        }
-        Auth::Scram { sha, username, password } => Sasl::Scram {
-            hash: match sha {
-                Sha::Sha256 => ScramHash::Sha256,
-                Sha::Sha512 => ScramHash::Sha512,
-            },
-            username: username.clone(),
-            password: secret(password),
-            token_auth: false,
-        },
-        Auth::OauthBearer { token } => Sasl::OauthBearer {
-            token: match token {
-                config::Token::Fixed(token) => Token::Fixed(secret(token)),
-                config::Token::File(path) => Token::File(path.clone()),
-            },
-            extensions: Vec::new(),
-        },
-    });
+    let sasl = config.cluster.auth.as_ref().map(identity::sasl);
     Ok(Dialer {
         security: Security { tls: client_tls(config, true)?, sasl },
         client_id: format!("tidegate-{}", config.gateway.id),

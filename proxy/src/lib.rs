@@ -14,6 +14,7 @@ pub mod app;
 pub mod buffer;
 pub mod facade;
 pub mod fleet;
+pub mod identity;
 pub mod ledger;
 pub mod metrics;
 pub mod rejects;

@@ -75,6 +75,7 @@ const SECONDS: [f64; 10] = [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2
 pub struct Counters {
     served: [AtomicU64; 9],
     hidden: AtomicU64,
+    renewed: AtomicU64,
     seconds: OnceLock<Histogram<f64>>,
 }
 
@@ -95,6 +96,11 @@ impl Counters {
     /// Counts an error of a follower that its client did not get to see.
     pub fn hidden(&self, _error: i16) {
         self.hidden.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a broker that was shown again who a client is.
+    pub fn renewed(&self) {
+        self.renewed.fetch_add(1, Relaxed);
     }
 
     /// Fetches by `from` and `reason`.
@@ -201,6 +207,14 @@ fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
         .u64_observable_counter("tidegate_follower_errors_hidden")
         .with_description("Errors of followers that clients did not get to see")
         .with_callback(move |o| o.observe(g.counters.hidden.load(Relaxed), &[]))
+        .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_counter("tidegate_identities_renewed")
+        .with_description(
+            "Connections on which the gateway has shown a broker again who their client is (KIP-368)",
+        )
+        .with_callback(move |o| o.observe(g.counters.renewed.load(Relaxed), &[]))
         .build();
     let g = gateway.clone();
     meter

@@ -64,6 +64,30 @@ impl Rejects {
         }
     }
 
+    /// New connections that wait at a bound.
+    pub fn waits(&self, reason: &'static str, bound: &'static str) {
+        self.count(reason);
+        if self.may_log(reason) {
+            warn!(reason, "new connections wait: `{bound}` is reached");
+        }
+    }
+
+    /// A connection that could not be accepted.
+    pub fn not_accepted(&self, error: &std::io::Error) {
+        self.count("accept");
+        if self.may_log("accept") {
+            warn!(%error, "cannot accept a connection");
+        }
+    }
+
+    /// Somebody asked the admin port for more than its token opens.
+    pub fn admin(&self, peer: IpAddr) {
+        self.count("admin_token");
+        if self.may_log("admin_token") {
+            warn!(%peer, "admin page refused: no token, or a wrong one");
+        }
+    }
+
     /// All counts by reason.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
         self.counts.iter().map(|e| (*e.key(), *e.value())).collect()

@@ -11,7 +11,9 @@ use config::Zone;
 use kafka::fetch::request::{Ask, FetchPartition, TopicRef, VERSION_TOPIC_IDS, encode};
 use kafka::types::{BrokerId, LeaderEpoch, Offset, Partition, TopicId};
 
-use super::{Clients, Connections, Counters, Door, Endpoints, Gateway, Ledger, Peer, Rejects, Room};
+use super::{
+    Clients, Connections, Counters, Descriptors, Door, Endpoints, Gateway, Ledger, Pace, Peer, Rejects, Room,
+};
 use crate::session::core::Core;
 use crate::view::handle::ClusterHandle;
 use crate::view::{BrokerState, BrokerView, PartitionView, TopicView, View};
@@ -127,6 +129,8 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         counters: Counters::default(),
         clients: Clients::default(),
         connections: Connections::new(100, 100),
+        pace: Pace::new(None, 100),
+        descriptors: Descriptors::default(),
         rejects: Rejects::default(),
         held: Room::new(config.limits.in_flight_bytes.0, frame_max),
         tier: crate::tier::Handle::default(),

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair,
+};
 
 /// Signs certificates; its own is in `ca()`.
 #[derive(Debug)]
@@ -45,9 +48,23 @@ impl Authority {
     /// A certificate for `name` (also its common name), valid for these DNS names and IP addresses, as
     /// server and as client.
     pub fn issue(&self, name: &str, hosts: &[String]) -> Result<Identity> {
+        let mut subject = DistinguishedName::new();
+        subject.push(DnType::CommonName, name);
+        self.issue_to(name, subject, hosts)
+    }
+
+    /// A certificate for a client whose subject Java prints as `CN=name,O=organization`.
+    pub fn issue_client(&self, name: &str, organization: &str) -> Result<Identity> {
+        let mut subject = DistinguishedName::new();
+        subject.push(DnType::OrganizationName, organization);
+        subject.push(DnType::CommonName, name);
+        self.issue_to(name, subject, &[])
+    }
+
+    fn issue_to(&self, name: &str, subject: DistinguishedName, hosts: &[String]) -> Result<Identity> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(hosts.to_vec())?;
-        params.distinguished_name.push(DnType::CommonName, name);
+        params.distinguished_name = subject;
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let cert = params.signed_by(&key, &self.issuer)?;

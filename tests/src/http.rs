@@ -9,6 +9,9 @@ use anyhow::{Context, Result};
 /// How long connecting, one read or one write may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What opens the admin pages of the tests' gateways, where they ask for a token.
+pub const ADMIN_TOKEN: &str = "a-token-of-the-tests";
+
 /// A status code and a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -18,9 +21,15 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Asks `address` (`host:port`) for `path`.
+/// Asks `address` (`host:port`) for `path`, with the token of the tests' gateways.
 pub fn get(address: &str, path: &str) -> Result<Answer> {
-    ask(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+    get_as(address, path, Some(ADMIN_TOKEN))
+}
+
+/// Asks `address` (`host:port`) for `path`, with a bearer token or without one.
+pub fn get_as(address: &str, path: &str, token: Option<&str>) -> Result<Answer> {
+    let token = token.map(|t| format!("Authorization: Bearer {t}\r\n")).unwrap_or_default();
+    ask(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n{token}\r\n"))
 }
 
 /// Puts `json` to `path` at `address` (`host:port`).

@@ -20,6 +20,8 @@ pub mod cache;
 pub mod certs;
 pub mod clients;
 pub mod cluster;
+#[cfg(test)]
+mod docs;
 pub mod files;
 pub mod gateway;
 pub mod http;

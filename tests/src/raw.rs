@@ -1,11 +1,12 @@
 //! A Kafka connection without a Kafka client: bytes out, frames in.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use kafka::wire;
+use socket2::{Domain, Socket, Type};
 
 /// How long one read or write may block.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,6 +27,21 @@ impl Raw {
         let addr = addr.to_socket_addrs()?.next().context("no address")?;
         let stream =
             TcpStream::connect_timeout(&addr, PATIENCE).with_context(|| format!("connect {addr}"))?;
+        Self::over(stream)
+    }
+
+    /// Connects from another address of this machine (127.0.0.2).
+    pub fn connect_from(from: IpAddr, addr: impl ToSocketAddrs) -> Result<Self> {
+        let addr = addr.to_socket_addrs()?.next().context("no address")?;
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+        socket
+            .connect_timeout(&addr.into(), PATIENCE)
+            .with_context(|| format!("connect {addr} from {from}"))?;
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::cluster::Secret;
 use crate::Zone;
 use crate::leaf::Leaf;
 
@@ -20,4 +21,6 @@ pub(crate) struct Gateway {
     pub(crate) zone: Option<Leaf<Zone>>,
     /// Where /metrics, /healthz, /readyz and /status are served. Default: 127.0.0.1:9644.
     pub(crate) admin: Option<Leaf<SocketAddr>>,
+    /// What /metrics and /status ask for as a bearer token. Required unless `admin` is a loopback address.
+    pub(crate) admin_token: Option<Secret>,
 }

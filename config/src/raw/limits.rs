@@ -24,4 +24,9 @@ pub(crate) struct Limits {
     pub(crate) idle: Option<Leaf<Duration>>,
     /// Time for the TLS handshake, and then for the first request's header, 100ms to 10m. Default: 10s.
     pub(crate) handshake: Option<Leaf<Duration>>,
+    /// New connections a second; further ones wait to be accepted. Default: no bound.
+    pub(crate) accept_rate: Option<Leaf<u32>>,
+    /// Connections at once between being accepted and being connected to their broker; further ones wait to be
+    /// accepted. Default: 5000, or `connections` if that is less.
+    pub(crate) handshakes: Option<Leaf<u32>>,
 }

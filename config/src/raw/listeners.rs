@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 
+use super::cluster::Auth;
 use crate::leaf::{Leaf, Refusal, Scalar, Typed, refuse, text};
 use crate::valid::hosts::port_number;
 use crate::{Advertise, Zone};
@@ -29,6 +31,18 @@ pub(crate) struct Listener {
     pub(crate) zone: Option<Leaf<Zone>>,
     /// TLS towards clients. Default: plain TCP.
     pub(crate) tls: Option<ServerTls>,
+    /// Load balancers in front that say by the PROXY protocol, version 2, whom they connect. Default: none.
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// Load balancers in front that say whom they connect (PROXY protocol, version 2).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["from"]))]
+pub(crate) struct ProxyProtocol {
+    /// Networks of the load balancers. A connection from there must begin with the header, and only from there it counts.
+    #[schemars(length(min = 1))]
+    pub(crate) from: Vec<Leaf<IpNet>>,
 }
 
 /// TLS towards clients.
@@ -44,6 +58,23 @@ pub(crate) struct ServerTls {
     pub(crate) key: Option<Leaf<PathBuf>>,
     /// PEM file of the authorities whose client certificates are required. Default: none are asked for.
     pub(crate) client_ca: Option<Leaf<PathBuf>>,
+    /// Who the holder of a certificate is towards the brokers; holders of others are refused. Needs `client_ca`.
+    /// Default: a certificate opens the door, and says nothing to the brokers.
+    #[schemars(length(min = 1))]
+    pub(crate) identities: Option<Vec<Identity>>,
+}
+
+/// A certificate's subject, and the principal that the gateway takes for its holder.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["subject", "auth"]))]
+pub(crate) struct Identity {
+    /// The whole subject as Java prints it (RFC 2253), like CN=app-a,O=Example.
+    #[schemars(required)]
+    pub(crate) subject: Option<Leaf<String>>,
+    /// How the gateway authenticates this client's connections to brokers.
+    #[schemars(required)]
+    pub(crate) auth: Option<Auth>,
 }
 
 /// Where each broker answers: `ports`, `ports` with `ids`, or `sni`.

@@ -65,11 +65,35 @@ fn a_section_left_empty_counts_as_left_out() {
 }
 
 #[test]
+fn load_balancers_are_trusted_by_network_and_mapped_addresses_are_ipv4() {
+    let text = with("    proxy_protocol: {from: [10.0.0.0/24, '::ffff:10.9.0.1/128', 'fd00::/8']}");
+    let balancers = right(&text).listeners.remove(0).proxy_protocol.unwrap();
+    for (ip, trusted) in [
+        ("10.0.0.7", true),
+        ("::ffff:10.0.0.7", true),
+        ("10.9.0.1", true),
+        ("fd00::1", true),
+        ("10.0.1.7", false),
+        ("::1", false),
+    ] {
+        assert_eq!(balancers.trusts(ip.parse().unwrap()), trusted, "{ip}");
+    }
+}
+
+#[test]
+fn accepts_have_a_rate_only_if_it_is_written_and_handshakes_always_a_bound() {
+    let limits = right(super::SMALLEST).limits;
+    assert_eq!((limits.accept_rate, limits.handshakes), (None, 5_000));
+    let limits = right(&with("limits: {accept_rate: 20, connections: 10}")).limits;
+    assert_eq!((limits.accept_rate.map(u32::from), limits.handshakes), (Some(20), 10));
+}
+
+#[test]
 fn what_is_unwise_is_a_warning_with_its_line() {
     let table = [
         (
-            instead("zone: az1", "zone: az1, admin: 0.0.0.0:9644"),
-            "line 1: gateway.admin: 0.0.0.0:9644 is not loopback",
+            with("    proxy_protocol: {from: [0.0.0.0/0]}"),
+            "line 7: listeners[0].proxy_protocol.from[0]: is everybody",
         ),
         (
             with("fleet: {gossip: {bind: '127.0.0.1:1', seeds: ['h:1']}}"),

@@ -104,6 +104,9 @@ fn a_value_out_of_its_range_is_refused_and_the_range_named() {
         (limits("idle: 999ms"), "limits.idle", 8, "999ms is out of range", "1s to 30d"),
         (limits("idle: 31d"), "limits.idle", 8, "31d is out of range", "1s to 30d"),
         (limits("handshake: 99ms"), "limits.handshake", 8, "99ms is out of range", "100ms to 10m"),
+        (limits("accept_rate: 0"), "limits.accept_rate", 8, "0 is out of range", "1 to 4294967295"),
+        (limits("handshakes: 0"), "limits.handshakes", 8, "0 is out of range", "1 to 4294967295"),
+        (limits("connections: 10, handshakes: 11"), "limits.handshakes", 8, "more than limits.connections", "10 at most"),
         (limits("handshake: 11m"), "limits.handshake", 8, "11m is out of range", "100ms to 10m"),
         (with("zones: {prices: {cross_zone: -1}}"), "zones.prices.cross_zone", 7, "-1 is out of range", "0 to 1000"),
         (tiering(", retain: {time: 1h}"), "tiering.topics[0].retain.time", 8, "1h is less than hot.time", "2h at least"),
@@ -163,7 +166,7 @@ fn a_mistake_reads_as_one_block() {
     let errors = super::parse(&with("limits: {fame: 1MiB, idle: 5}")).unwrap_err();
     let expected = "\
 line 7: limits.fame: is an unknown key
-    did you mean `frame`? known here: connections, connections_per_ip, frame, in_flight_bytes, idle, handshake
+    did you mean `frame`? known here: connections, connections_per_ip, frame, in_flight_bytes, idle, handshake, accept_rate, handshakes
 line 7: limits.idle: `5` is not a duration; write a whole number and a unit (ms, s, m, h, d), like 10s
     examples: 250ms, 10s, 5m, 2h, 90d";
     assert_eq!(errors.to_string(), expected);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{SMALLEST, instead, parse_at};
 use crate::check::Surroundings;
-use crate::{Auth, Config, Error, Errors, Secret, Sha, Token, load, parse_in};
+use crate::{Auth, Config, Error, Errors, Identity, Secret, Sha, Token, load, parse_in};
 
 const CERT: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
@@ -127,6 +127,126 @@ fn tls_files_are_found_beside_the_file_and_must_hold_what_they_say() {
         assert_eq!((error.path.as_str(), error.line), (path, Some(line)), "{error}");
         let remedy = if remedy == "PEM" { "BEGIN CERTIFICATE" } else { remedy };
         assert!(error.reason.contains(reason) && error.remedy.contains(remedy), "{error}");
+    }
+}
+
+/// An identity of a listener's map.
+fn identity(subject: &str) -> String {
+    format!(
+        "{{subject: {subject}, auth: {{mechanism: SCRAM-SHA-512, username: app-a, password: {{file: password}}}}}}"
+    )
+}
+
+fn mapped(list: &str) -> String {
+    listener_tls(&format!("cert: cert.pem, key: key.pem, client_ca: ca.pem, identities: [{list}]"))
+}
+
+#[test]
+fn certificates_stand_for_principals() {
+    let dir = folder();
+    let listener = right(&mapped(&identity("'CN=app-a,O=Example'")), dir.path()).listeners.remove(0);
+    let auth = Auth::Scram { sha: Sha::Sha512, username: "app-a".into(), password: Secret::new("hunter2") };
+    let expected = Identity { subject: "CN=app-a,O=Example".into(), auth };
+    assert_eq!(listener.tls.unwrap().identities, Some(vec![expected]));
+    let plain = identity("CN=a").replace("SCRAM-SHA-512", "PLAIN");
+    let warnings = right(&mapped(&plain), dir.path()).warnings;
+    let said =
+        "line 7: listeners[0].tls.identities: without cluster.tls the secrets cross the network in clear";
+    assert_eq!(warnings, [said]);
+}
+
+#[test]
+fn a_map_of_certificates_that_cannot_work_is_refused() {
+    let dir = folder();
+    let at = "listeners[0].tls.identities";
+    let table = [
+        (
+            mapped(&identity("CN=a")).replace("client_ca: ca.pem, ", ""),
+            at.to_owned(),
+            "none are asked for",
+            "client_ca: clients.pem",
+        ),
+        (mapped(""), at.to_owned(), "every client would be refused", "list subjects"),
+        (
+            mapped(&identity("'CN=app-a, O=Example'")),
+            format!("{at}[0].subject"),
+            "is no subject as Java prints it",
+            "no blanks after commas",
+        ),
+        (mapped(&identity("app-a")), format!("{at}[0].subject"), "is no subject", "CN=app-a,O=Example"),
+        (
+            mapped(&[identity("CN=a"), identity("CN=a")].join(", ")),
+            format!("{at}[1].subject"),
+            "`CN=a` stands at listeners[0].tls.identities[0] too",
+            "one entry",
+        ),
+        (mapped("{subject: CN=a}"), format!("{at}[0].auth"), "is missing", "mechanism: SCRAM-SHA-512"),
+        (
+            mapped("{auth: {mechanism: PLAIN, username: a, password: {env: SECRET}}}"),
+            format!("{at}[0].subject"),
+            "is missing",
+            "CN=app-a,O=Example",
+        ),
+        (
+            mapped("{subject: CN=a, auth: {mechanism: PLAIN, username: a, password: {env: UNSET}}}"),
+            format!("{at}[0].auth.password.env"),
+            "is not set",
+            "{file: path}",
+        ),
+        (
+            format!("{SMALLEST}    proxy_protocol: {{}}\n"),
+            "listeners[0].proxy_protocol.from".to_owned(),
+            "is missing",
+            "from: [10.0.0.0/24]",
+        ),
+        (
+            format!("{SMALLEST}    proxy_protocol: {{from: [10.0.0.1/24]}}\n"),
+            "listeners[0].proxy_protocol.from[0]".to_owned(),
+            "bits set behind its prefix",
+            "10.0.0.0/24",
+        ),
+    ];
+    for (text, path, reason, remedy) in table {
+        let error = only_mistake(&text, dir.path());
+        assert_eq!((&error.path, error.line), (&path, Some(7)), "{error}");
+        assert!(error.reason.contains(reason) && error.remedy.contains(remedy), "{error}");
+    }
+}
+
+#[test]
+fn an_admin_port_that_others_reach_needs_a_token_that_nobody_guesses() {
+    let dir = folder();
+    fs::write(dir.path().join("token"), "0123456789abcdef\n").unwrap();
+    fs::write(dir.path().join("blanks"), "01234567 89abcdef").unwrap();
+    let gateway = |keys: &str| instead("zone: az1", &format!("zone: az1, {keys}"));
+    let config = right(&gateway("admin: 10.0.0.1:1, admin_token: {file: token}"), dir.path());
+    assert_eq!(config.gateway.admin_token, Some(Secret::new("0123456789abcdef")));
+    for loopback in ["127.0.0.1:1", "127.9.9.9:1", "'[::1]:1'"] {
+        let config = right(&gateway(&format!("admin: {loopback}")), dir.path());
+        assert_eq!((config.gateway.admin_token, config.warnings.len()), (None, 0));
+    }
+    let table = [
+        (
+            "admin: 0.0.0.0:9644",
+            "admin_token",
+            "0.0.0.0:9644 is no loopback address",
+            "bind admin to 127.0.0.1",
+        ),
+        ("admin_token: {file: password}", "admin_token", "less than 16 characters", "openssl rand -hex 32"),
+        ("admin_token: {file: blanks}", "admin_token", "other than visible ASCII", "openssl rand"),
+        (
+            "admin: 0.0.0.0:9644, admin_token: {file: no}",
+            "admin_token.file",
+            "No such file",
+            "check the name",
+        ),
+        ("admin: 0.0.0.0:9644, admin_token: {env: UNSET}", "admin_token.env", "is not set", "{file: path}"),
+    ];
+    for (keys, key, reason, remedy) in table {
+        let error = only_mistake(&gateway(keys), dir.path());
+        assert_eq!((error.path, error.line), (format!("gateway.{key}"), Some(1)));
+        assert!(error.reason.contains(reason) && error.remedy.contains(remedy), "{}", error.reason);
+        assert!(!error.reason.contains("hunter2"), "{}", error.reason);
     }
 }
 

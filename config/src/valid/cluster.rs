@@ -6,6 +6,7 @@ use super::files::{Pem, pem, secret};
 use super::hosts::is_host;
 use crate::check::Check;
 use crate::raw::cluster as raw;
+use crate::tree::join;
 use crate::{HostPort, Secret};
 
 /// The Kafka cluster behind the gateway.
@@ -84,7 +85,7 @@ impl Cluster {
         }
         let bootstrap = check.list("cluster.bootstrap", &raw.bootstrap);
         let tls = raw.tls.as_ref().and_then(|tls| ClientTls::check(tls, check));
-        let auth = raw.auth.as_ref().and_then(|auth| Auth::check(auth, check));
+        let auth = raw.auth.as_ref().and_then(|auth| Auth::check(auth, "cluster.auth", check));
         if raw.tls.is_none() && auth.as_ref().is_some_and(Auth::is_clear) {
             check.warn("cluster.auth", "without cluster.tls the secret crosses the network in clear");
         }
@@ -122,12 +123,13 @@ fn server_name(check: &mut Check<'_>, raw: &raw::ClientTls) -> Option<String> {
 }
 
 impl Auth {
-    fn check(raw: &raw::Auth, check: &mut Check<'_>) -> Option<Self> {
-        let mechanism = check.need("cluster.auth", "mechanism", &raw.mechanism, "SCRAM-SHA-512")?;
+    /// The settings at `at`.
+    pub(crate) fn check(raw: &raw::Auth, at: &str, check: &mut Check<'_>) -> Option<Self> {
+        let mechanism = check.need(at, "mechanism", &raw.mechanism, "SCRAM-SHA-512")?;
         if mechanism == raw::Mechanism::OauthBearer {
-            return Some(Self::OauthBearer { token: token(raw, check)? });
+            return Some(Self::OauthBearer { token: token(raw, at, check)? });
         }
-        let (username, password) = credentials(raw, check)?;
+        let (username, password) = credentials(raw, at, check)?;
         Some(match mechanism {
             raw::Mechanism::ScramSha256 => Self::Scram { sha: Sha::Sha256, username, password },
             raw::Mechanism::ScramSha512 => Self::Scram { sha: Sha::Sha512, username, password },
@@ -136,45 +138,42 @@ impl Auth {
     }
 
     /// Whether the mechanism itself hides nothing.
-    fn is_clear(&self) -> bool {
+    pub(crate) fn is_clear(&self) -> bool {
         !matches!(self, Self::Scram { .. })
     }
 }
 
-fn token(raw: &raw::Auth, check: &mut Check<'_>) -> Option<Token> {
+fn token(raw: &raw::Auth, at: &str, check: &mut Check<'_>) -> Option<Token> {
     for (key, given) in [("username", raw.username.is_some()), ("password", raw.password.is_some())] {
         if given {
-            check.wrong(
-                &format!("cluster.auth.{key}"),
-                "does not belong to OAUTHBEARER",
-                "take it out, and write token",
-            );
+            check.wrong(&join(at, key), "does not belong to OAUTHBEARER", "take it out, and write token");
         }
     }
+    let path = join(at, "token");
     match &raw.token {
         Some(token) => {
-            let now = secret(check, "cluster.auth.token", token)?;
-            Some(match check.read("cluster.auth.token", "file", &token.file) {
+            let now = secret(check, &path, token)?;
+            Some(match check.read(&path, "file", &token.file) {
                 Some(path) => Token::File(check.resolve(path)),
                 None => Token::Fixed(now),
             })
         }
-        None => check.missing("cluster.auth", "token", "{file: /run/secrets/token}"),
+        None => check.missing(at, "token", "{file: /run/secrets/token}"),
     }
 }
 
-fn credentials(raw: &raw::Auth, check: &mut Check<'_>) -> Option<(String, Secret)> {
+fn credentials(raw: &raw::Auth, at: &str, check: &mut Check<'_>) -> Option<(String, Secret)> {
     if raw.token.is_some() {
         check.wrong(
-            "cluster.auth.token",
+            &join(at, "token"),
             "belongs to OAUTHBEARER only",
             "take it out, or change the mechanism",
         );
     }
-    let username = check.need("cluster.auth", "username", &raw.username, "tidegate");
+    let username = check.need(at, "username", &raw.username, "tidegate");
     let password = match &raw.password {
-        Some(password) => secret(check, "cluster.auth.password", password),
-        None => check.missing("cluster.auth", "password", "{file: /run/secrets/kafka}"),
+        Some(password) => secret(check, &join(at, "password"), password),
+        None => check.missing(at, "password", "{file: /run/secrets/kafka}"),
     };
     username.zip(password)
 }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::Secret;
 use crate::check::Check;
 use crate::leaf::Leaf;
@@ -82,7 +84,7 @@ fn unreadable(check: &mut Check<'_>, setting: &str, path: &Path, error: &io::Err
 pub(crate) fn secret(check: &mut Check<'_>, at: &str, raw: &RawSecret) -> Option<Secret> {
     let value = match (&raw.file, &raw.env) {
         (Some(_), None) => from_file(check, at, raw)?,
-        (None, Some(_)) => from_env(check, at, raw)?,
+        (None, Some(_)) => Secret::new(from_env(check, at, raw)?),
         (Some(_), Some(_)) => {
             check.wrong(at, "has both `file` and `env`", "keep one of them");
             return None;
@@ -92,18 +94,18 @@ pub(crate) fn secret(check: &mut Check<'_>, at: &str, raw: &RawSecret) -> Option
             return None;
         }
     };
-    if value.is_empty() {
+    if value.reveal().is_empty() {
         check.wrong(at, "leads to an empty secret", "put the secret there");
         return None;
     }
-    Some(Secret::new(value))
+    Some(value)
 }
 
-fn from_file(check: &mut Check<'_>, at: &str, raw: &RawSecret) -> Option<String> {
+fn from_file(check: &mut Check<'_>, at: &str, raw: &RawSecret) -> Option<Secret> {
     let path = check.read(at, "file", &raw.file)?;
     let path = check.resolve(path);
     match read_text(&path) {
-        Ok(text) => Some(without_line_end(&text).to_owned()),
+        Ok(text) => Some(Secret::new(without_line_end(&Zeroizing::new(text)))),
         Err(error) => {
             unreadable(check, &join(at, "file"), &path, &error);
             None

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::files::read_text;
+use super::files::{read_text, secret};
 use crate::check::Check;
+use crate::raw::cluster::Secret as RawSecret;
 use crate::raw::gateway as raw;
-use crate::{Zone, defaults};
+use crate::{Secret, Zone, defaults};
 
 /// This gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +15,17 @@ pub struct Gateway {
     pub id: String,
     /// The zone it runs in.
     pub zone: Zone,
-    /// Where `/metrics`, `/healthz`, `/readyz` and `/status` are served, without authentication.
+    /// Where `/metrics`, `/healthz`, `/readyz` and `/status` are served.
     pub admin: SocketAddr,
+    /// What `/metrics` and `/status` ask for; there unless `admin` is a loopback address.
+    pub admin_token: Option<Secret>,
 }
 
 /// Longest gateway id, in bytes.
 const ID_BYTES_MAX: usize = 128;
+
+/// Shortest admin token, in bytes: what can be guessed is no secret.
+const TOKEN_BYTES_MIN: usize = 16;
 
 impl Gateway {
     pub(crate) fn check(raw: &raw::Gateway, check: &mut Check<'_>) -> Option<Self> {
@@ -30,14 +36,36 @@ impl Gateway {
         let id = id.and_then(|id| sound_id(check, "gateway.id", id));
         let zone = check.need("gateway", "zone", &raw.zone, "use1-az1");
         let admin = check.read("gateway", "admin", &raw.admin).unwrap_or(defaults::ADMIN);
-        if !admin.ip().is_loopback() {
-            check.warn(
-                "gateway.admin",
-                format!("{admin} is not loopback: the admin port has no authentication"),
-            );
-        }
-        Some(Self { id: id?, zone: zone?, admin })
+        let admin_token = match &raw.admin_token {
+            Some(raw) => token(check, raw),
+            None if admin.ip().is_loopback() => None,
+            None => {
+                check.wrong(
+                    "gateway.admin_token",
+                    format!(
+                        "is missing: {admin} is no loopback address, so /metrics and /status need a token"
+                    ),
+                    "write admin_token: {file: /run/secrets/tidegate-admin}, or bind admin to 127.0.0.1",
+                );
+                None
+            }
+        };
+        Some(Self { id: id?, zone: zone?, admin, admin_token })
     }
+}
+
+/// A token that an HTTP header can carry and nobody guesses.
+fn token(check: &mut Check<'_>, raw: &RawSecret) -> Option<Secret> {
+    let at = "gateway.admin_token";
+    let token = secret(check, at, raw)?;
+    if token.reveal().len() < TOKEN_BYTES_MIN || !token.reveal().bytes().all(|b| b.is_ascii_graphic()) {
+        let reason = format!(
+            "leads to a token of less than {TOKEN_BYTES_MIN} characters, or of other than visible ASCII"
+        );
+        check.wrong(at, reason, "put one there that `openssl rand -hex 32` prints");
+        return None;
+    }
+    Some(token)
 }
 
 /// Ids stand in metrics, JSON and log lines: letters, digits, `.`, `_` and `-` only.

@@ -1,5 +1,6 @@
 //! `limits`: the bounds that keep a gateway alive under load and abuse.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::check::Check;
@@ -21,6 +22,10 @@ pub struct Limits {
     pub idle: Duration,
     /// Time for the TLS handshake, and then for the first request's header; 100 ms to 10 min.
     pub handshake: Duration,
+    /// New connections a second, at least 1. `None`: no bound.
+    pub accept_rate: Option<NonZeroU32>,
+    /// Connections at once between being accepted and being connected to their broker; 1 to `connections`.
+    pub handshakes: u32,
 }
 
 /// A frame's length is an int32 on the wire.
@@ -44,8 +49,28 @@ impl Limits {
         let idle = check.bounded((at, "idle"), &raw.idle, defaults::IDLE, IDLE_BOUNDS, show);
         let handshake =
             check.bounded((at, "handshake"), &raw.handshake, defaults::HANDSHAKE, HANDSHAKE_BOUNDS, show);
+        let accept_rate = raw
+            .accept_rate
+            .is_some()
+            .then(|| check.bounded((at, "accept_rate"), &raw.accept_rate, 1, many, u32::to_string));
+        let handshakes = check.bounded(
+            (at, "handshakes"),
+            &raw.handshakes,
+            defaults::HANDSHAKES.min(connections),
+            many,
+            u32::to_string,
+        );
         let in_flight_bytes = held.unwrap_or(defaults::IN_FLIGHT_BYTES);
-        let limits = Self { connections, connections_per_ip, frame, in_flight_bytes, idle, handshake };
+        let limits = Self {
+            connections,
+            connections_per_ip,
+            frame,
+            in_flight_bytes,
+            idle,
+            handshake,
+            accept_rate: accept_rate.and_then(NonZeroU32::new),
+            handshakes,
+        };
         limits.check_together(check);
         limits
     }
@@ -54,6 +79,10 @@ impl Limits {
         if self.connections_per_ip > self.connections {
             let reason = format!("{} is more than limits.connections", self.connections_per_ip);
             check.wrong("limits.connections_per_ip", reason, format!("write {} at most", self.connections));
+        }
+        if self.handshakes > self.connections {
+            let reason = format!("{} is more than limits.connections", self.handshakes);
+            check.wrong("limits.handshakes", reason, format!("write {} at most", self.connections));
         }
         if self.in_flight_bytes < self.frame {
             let reason = format!("{} is less than one frame of limits.frame", self.in_flight_bytes);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::endpoints::endpoints;
 use super::files::{Pem, pem};
+use super::identities::{self, Identity};
+use super::proxy_protocol::ProxyProtocol;
 use crate::check::Check;
 use crate::raw::listeners as raw;
 use crate::tree::join;
@@ -25,6 +27,8 @@ pub struct Listener {
     pub zone: Option<Zone>,
     /// TLS towards clients. `None`: plain TCP.
     pub tls: Option<ServerTls>,
+    /// The load balancers in front that say whom they connect.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// TLS towards clients.
@@ -36,6 +40,8 @@ pub struct ServerTls {
     pub key: PathBuf,
     /// PEM file of the authorities whose client certificates are required. `None`: none are asked for.
     pub client_ca: Option<PathBuf>,
+    /// Who the holders of certificates are towards the brokers. `None`: their certificates say nothing to those.
+    pub identities: Option<Vec<Identity>>,
 }
 
 /// Most listeners of one gateway.
@@ -68,6 +74,9 @@ impl Listener {
         let bind = check.need(at, "bind", &raw.bind, "0.0.0.0:9092");
         let zone = check.read(at, "zone", &raw.zone);
         let tls = raw.tls.as_ref().and_then(|tls| ServerTls::check(tls, &join(at, "tls"), check));
+        let balancers = raw.proxy_protocol.as_ref();
+        let proxy_protocol =
+            balancers.and_then(|p| ProxyProtocol::check(p, &join(at, "proxy_protocol"), check));
         let brokers = endpoints(&raw.brokers, &join(at, "brokers"), check);
         if matches!(brokers, Some(BrokerEndpoints::Sni { .. })) && raw.tls.is_none() {
             check.wrong(
@@ -82,7 +91,15 @@ impl Listener {
             (None, None) => None,
         };
         let advertise = advertise.and_then(|a| dialable(a, raw.brokers.sni.is_some(), at, check));
-        Some(Self { name: name?, bind: bind?, advertise: advertise?, brokers: brokers?, zone, tls })
+        Some(Self {
+            name: name?,
+            bind: bind?,
+            advertise: advertise?,
+            brokers: brokers?,
+            zone,
+            tls,
+            proxy_protocol,
+        })
     }
 }
 
@@ -123,6 +140,8 @@ impl ServerTls {
         let cert = pem(check, at, "cert", &raw.cert, Pem::Certificate);
         let key = pem(check, at, "key", &raw.key, Pem::PrivateKey);
         let client_ca = pem(check, at, "client_ca", &raw.client_ca, Pem::Certificate);
-        Some(Self { cert: cert?, key: key?, client_ca })
+        let identities = raw.identities.as_ref();
+        let identities = identities.map(|list| identities::check(list, raw.client_ca.is_some(), at, check));
+        Some(Self { cert: cert?, key: key?, client_ca, identities })
     }
 }

@@ -7,10 +7,12 @@ pub(crate) mod files;
 pub(crate) mod fleet;
 pub(crate) mod gateway;
 pub(crate) mod hosts;
+pub(crate) mod identities;
 pub(crate) mod limits;
 pub(crate) mod listeners;
 mod peers;
 mod ports;
+pub(crate) mod proxy_protocol;
 pub(crate) mod store;
 pub(crate) mod tiering;
 pub(crate) mod zones;
@@ -66,6 +68,7 @@ impl Config {
         }
         ports::check(gateway.as_ref(), &placed, &fleet, cluster.as_ref(), &mut check);
         peers::check(gateway.as_ref(), &placed, &fleet, raw.listeners.len(), &mut check);
+        identities::warn_of_clear(&placed, cluster.as_ref(), &mut check);
         let warnings = check.finish()?;
         let listeners = placed.into_iter().map(|(_, listener)| listener).collect();
         let whole = gateway.zip(cluster);

@@ -1,5 +1,7 @@
 //! Who we are towards a broker, and the messages that carry it whole.
 
+use zeroize::Zeroizing;
+
 use super::sasl::AuthError;
 use super::scram::ScramHash;
 use super::secret::Secret;
@@ -50,14 +52,14 @@ impl Sasl {
 }
 
 /// The PLAIN message: no authorization identity, then name and password (RFC 4616).
-pub(super) fn plain_message(username: &str, password: &Secret) -> Result<String, AuthError> {
+pub(super) fn plain_message(username: &str, password: &Secret) -> Result<Zeroizing<String>, AuthError> {
     if username.contains('\0') || password.expose().contains('\0') {
         return Err(AuthError::Credentials {
             mechanism: "PLAIN",
             what: "a name or password holds a zero byte",
         });
     }
-    Ok(format!("\0{username}\0{}", password.expose()))
+    Ok(Zeroizing::new(format!("\0{username}\0{}", password.expose())))
 }
 
 /// The OAUTHBEARER message (RFC 7628 section 3.1).

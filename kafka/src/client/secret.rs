@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-/// A password or token. `Debug` shows only that there is one; there is no `Display`.
+use zeroize::Zeroizing;
+
+/// A password or token. `Debug` shows only that there is one; there is no `Display`. Its memory is overwritten when it
+/// is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// The secret itself, for the one place that sends or hashes it.
@@ -15,13 +18,13 @@ impl Secret {
 
 impl From<String> for Secret {
     fn from(value: String) -> Self {
-        Self(value)
+        Self(Zeroizing::new(value))
     }
 }
 
 impl From<&str> for Secret {
     fn from(value: &str) -> Self {
-        Self(value.to_owned())
+        value.to_owned().into()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use config::Config;
 use kafka::client::metadata::{Cluster, Topics, fetch};
-use kafka::client::{Connection, Dialer};
+use kafka::client::{Connection, Dialer, Security, open};
 
 use super::check::Finding;
 use super::rights;
@@ -72,7 +72,28 @@ async fn look(config: &Config, dialer: &Dialer) -> Vec<Finding> {
         }
     }
     zones(config, &cluster, &mut found);
+    found.extend(identities(config, dialer, &cluster).await);
     found.extend(rights(config, dialer, &cluster).await);
+    found
+}
+
+/// Whether brokers take the credentials that clients' certificates stand for. One broker is asked: they share what they know.
+async fn identities(config: &Config, dialer: &Dialer, cluster: &Cluster) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let Some(broker) = cluster.brokers.first() else { return found };
+    for listener in &config.listeners {
+        let list = listener.tls.as_ref().and_then(|tls| tls.identities.as_deref()).unwrap_or_default();
+        for (n, identity) in list.iter().enumerate() {
+            let sasl = Some(tidegate_proxy::identity::sasl(&identity.auth));
+            let security = Security { sasl, ..dialer.security.clone() };
+            let opened = open(&security, &broker.host, broker.port, dialer.connect_timeout).await;
+            if let Err(e) = opened {
+                let at = format!("listeners[{}].tls.identities[{n}]", listener.name);
+                let remedy = "check the user and its password, and that brokers offer the mechanism";
+                found.push(finding("error", &at, format!("{}: {e}", identity.subject), remedy));
+            }
+        }
+    }
     found
 }
 

@@ -75,6 +75,9 @@ enum Command {
         /// The gateway's admin address (`gateway.admin` in its file).
         #[arg(long, default_value = "http://127.0.0.1:9644")]
         admin: String,
+        /// A file with the gateway's `gateway.admin_token`; default: what TIDEGATE_ADMIN_TOKEN holds, if it is set.
+        #[arg(long)]
+        token_file: Option<PathBuf>,
         /// How it is printed.
         #[arg(short, long, value_enum, default_value_t = Output::Table)]
         output: Output,
@@ -135,7 +138,9 @@ impl Cli {
             Command::Check { config, connect, output } => check::check(&config, connect, output),
             Command::Config { what: ConfigCommand::Schema } => config_file::schema(),
             Command::Config { what: ConfigCommand::Example } => config_file::example(),
-            Command::Status { admin, output } => status::status(&admin, output),
+            Command::Status { admin, token_file, output } => {
+                status::status(&admin, token_file.as_deref(), output)
+            }
             Command::Tier { what } => tier::tier(what),
             Command::Zones { what } => explain::explain(what),
         }

@@ -1,19 +1,27 @@
 //! `tidegate status`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use config::Secret;
 use http_body_util::{BodyExt, Empty};
+use hyper::StatusCode;
 use hyper::body::Bytes;
+use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper_util::rt::TokioIo;
 use tidegate_proxy::status::Status;
 use tidegate_proxy::tier::report::TierStatus;
 
 use super::{Output, table};
 
-pub(super) fn status(admin: &str, output: Output) -> anyhow::Result<ExitCode> {
+/// Where the token is looked for if no file is named.
+const TOKEN_ENV: &str = "TIDEGATE_ADMIN_TOKEN";
+
+pub(super) fn status(admin: &str, token_file: Option<&Path>, output: Output) -> anyhow::Result<ExitCode> {
+    let token = token(token_file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let body = runtime.block_on(get(admin)).with_context(|| {
+    let body = runtime.block_on(get(admin, token.as_ref())).with_context(|| {
         format!(
             "cannot read {admin}/status: is a gateway running there, and is `gateway.admin` this address?"
         )
@@ -25,13 +33,26 @@ pub(super) fn status(admin: &str, output: Output) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn get(admin: &str) -> anyhow::Result<String> {
+fn token(file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
+    let Some(file) = file else { return Ok(std::env::var(TOKEN_ENV).ok().map(Secret::new)) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Some(Secret::new(text.trim_end())))
+}
+
+async fn get(admin: &str, token: Option<&Secret>) -> anyhow::Result<String> {
     let host = admin.trim_start_matches("http://").trim_end_matches('/');
     let tcp = tokio::net::TcpStream::connect(host).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
     let asked = async {
-        let request = hyper::Request::get("/status").header("host", host).body(Empty::<Bytes>::new())?;
+        let mut request = hyper::Request::get("/status").header("host", host);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, bearer(token)?);
+        }
+        let request = request.body(Empty::<Bytes>::new())?;
         let answer = sender.send_request(request).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            bail!("401: it wants the token of its gateway.admin_token: --token-file FILE, or {TOKEN_ENV}");
+        }
         if !answer.status().is_success() {
             bail!("{}", answer.status());
         }
@@ -42,6 +63,13 @@ async fn get(admin: &str) -> anyhow::Result<String> {
         answer = &mut asked => answer,
         _ = connection => asked.await,
     }
+}
+
+fn bearer(token: &Secret) -> anyhow::Result<HeaderValue> {
+    let mut header = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
+        .map_err(|_| anyhow!("the token holds characters that no HTTP header can carry"))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 fn tables(s: &Status) -> String {

@@ -25,7 +25,8 @@ pub struct Connections {
 /// One admitted connection; counted until dropped.
 #[derive(Debug)]
 pub struct Admitted {
-    ip: IpAddr,
+    /// None until it is known, where a load balancer says whose connection it is.
+    ip: Option<IpAddr>,
     counts: Arc<Counts>,
 }
 
@@ -45,27 +46,43 @@ impl Connections {
     /// # Errors
     /// [`Fault::TooMany`].
     pub fn admit(&self, ip: IpAddr) -> Result<Admitted, Fault> {
-        let admitted = Admitted { ip, counts: self.counts.clone() };
-        let open = self.counts.open.fetch_add(1, Relaxed) + 1;
-        let from_here = {
-            let mut n = self.counts.by_ip.entry(ip).or_default();
-            *n += 1;
-            *n
-        };
-        if open > self.max {
-            return Err(Fault::TooMany("limits.connections"));
-        }
-        if from_here > self.max_per_ip {
-            return Err(Fault::TooMany(PER_IP));
-        }
+        let mut admitted = self.admit_unknown()?;
+        self.place(&mut admitted, ip)?;
         Ok(admitted)
+    }
+
+    /// Admits a connection of which it isn't known yet whose it is; [`Connections::place`] says.
+    ///
+    /// # Errors
+    /// [`Fault::TooMany`]: no more in all.
+    pub fn admit_unknown(&self) -> Result<Admitted, Fault> {
+        let admitted = Admitted { ip: None, counts: self.counts.clone() };
+        match self.counts.open.fetch_add(1, Relaxed) < self.max {
+            true => Ok(admitted),
+            false => Err(Fault::TooMany("limits.connections")),
+        }
+    }
+
+    /// Counts a connection under its client's address.
+    ///
+    /// # Errors
+    /// [`Fault::TooMany`]: no more from there.
+    pub fn place(&self, admitted: &mut Admitted, ip: IpAddr) -> Result<(), Fault> {
+        admitted.ip = Some(ip);
+        let mut from_here = self.counts.by_ip.entry(ip).or_default();
+        *from_here += 1;
+        match *from_here <= self.max_per_ip {
+            true => Ok(()),
+            false => Err(Fault::TooMany(PER_IP)),
+        }
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.counts.open.fetch_sub(1, Relaxed);
-        self.counts.by_ip.remove_if_mut(&self.ip, |_, n| {
+        let Some(ip) = self.ip else { return };
+        self.counts.by_ip.remove_if_mut(&ip, |_, n| {
             *n = n.saturating_sub(1);
             *n == 0
         });

@@ -1,6 +1,6 @@
 //! The listening sockets: one to bootstrap from, and one per broker where ports tell brokers apart.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,13 @@ use anyhow::Context;
 use config::Listener;
 use kafka::types::BrokerId;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
 
 use crate::app::{Door, Gateway};
+use crate::facade::proxy_header::{self, HeaderError, Origin};
+use crate::session::fault::Fault;
 use crate::session::open::serve;
 
 /// Connections that may wait in the kernel to be accepted.
@@ -89,17 +91,27 @@ impl Entrance {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, peer)) => self.admit(tcp, peer),
+                Ok((tcp, peer)) => {
+                    let turn = self.gateway.pace.turn(&self.gateway.rejects);
+                    let slot = tokio::select! {
+                        biased;
+                        () = self.stop.cancelled() => return,
+                        slot = turn => slot,
+                    };
+                    self.admit(tcp, peer, slot);
+                }
                 Err(e) => {
-                    warn!(error = %e, "cannot accept a connection");
+                    self.gateway.rejects.not_accepted(&e);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    fn admit(&self, tcp: TcpStream, peer: SocketAddr) {
-        let admitted = match self.gateway.connections.admit(peer.ip()) {
+    fn admit(&self, tcp: TcpStream, peer: SocketAddr, slot: Option<OwnedSemaphorePermit>) {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let room = self.gateway.descriptors.admit();
+        let mut admitted = match room.and_then(|()| self.gateway.connections.admit_unknown()) {
             Ok(admitted) => admitted,
             Err(fault) => return self.gateway.rejects.connection(peer.ip(), &fault),
         };
@@ -109,16 +121,46 @@ impl Entrance {
         let (gateway, door, broker, stop) =
             (self.gateway.clone(), self.door.clone(), self.broker, self.stop.clone());
         self.tasks.spawn(async move {
-            let _admitted = admitted;
-            let served = serve(gateway.clone(), door, tcp, peer, broker);
+            let (mut tcp, mut client) = (tcp, peer);
+            let served = async {
+                let placed = whose(&gateway, &door, &mut tcp, peer).await.and_then(|ip| {
+                    client.set_ip(ip);
+                    gateway.connections.place(&mut admitted, ip)
+                });
+                match placed {
+                    Ok(()) => serve(gateway.clone(), door, tcp, client, broker, slot).await,
+                    Err(fault) => {
+                        // Before the connection closes: whoever sees it closed finds it counted.
+                        gateway.rejects.connection(client.ip(), &fault);
+                        Ok(())
+                    }
+                }
+            };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
                 ended = served => if let Err(fault) = ended {
-                    gateway.rejects.connection(peer.ip(), &fault);
+                    gateway.rejects.connection(client.ip(), &fault);
                 },
             }
         });
+    }
+}
+
+/// The client's address: the peer's, unless that is a load balancer, which must say it.
+async fn whose(
+    gateway: &Gateway,
+    door: &Door,
+    tcp: &mut TcpStream,
+    peer: SocketAddr,
+) -> Result<IpAddr, Fault> {
+    if !door.balancers.as_ref().is_some_and(|balancers| balancers.trusts(peer.ip())) {
+        return Ok(peer.ip());
+    }
+    let read = tokio::time::timeout(gateway.handshake_max, proxy_header::read(tcp));
+    match read.await.map_err(|_| HeaderError::Late)?? {
+        Origin::Client(ip) => Ok(ip),
+        Origin::Balancer => Ok(peer.ip()),
     }
 }
 

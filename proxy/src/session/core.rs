@@ -87,6 +87,10 @@ pub struct Core {
     pub answered: bool,
     /// Set while SASL tokens pass without Kafka's header, after SaslHandshake v0.
     pub sasl: Option<SaslV0>,
+    /// Whether the gateway has authenticated the connection to the broker, by the client's certificate.
+    pub identified: bool,
+    /// Set while new requests are held back, so that this identity can be proved again.
+    pub holding: bool,
     /// What steering remembers; made when the first consumer Fetch comes.
     pub steering: Option<Box<Steering>>,
 }
@@ -119,6 +123,8 @@ impl Core {
             answering: kafka::api::API_VERSIONS,
             answered: false,
             sasl: None,
+            identified: false,
+            holding: false,
             steering: None,
         }
     }

@@ -2,6 +2,8 @@
 
 use kafka::wire::WireError;
 
+use crate::facade::proxy_header::{HeaderError, ReadError};
+
 /// The name of the bound per address.
 pub const PER_IP: &str = "limits.connections_per_ip";
 
@@ -55,6 +57,31 @@ pub enum Fault {
     /// A TLS handshake that failed.
     #[error("TLS handshake: {0}")]
     Tls(std::io::Error),
+    /// A client certificate that `listeners[].tls.identities` does not name.
+    #[error("the certificate's subject {0:?} is not in `tls.identities`")]
+    NotMapped(String),
+    /// The brokers do not take the credentials that a client's certificate stands for.
+    #[error("the brokers refuse the identity of this client's certificate: {0}")]
+    Identity(String),
+    /// SASL where the certificate says who the client is.
+    #[error("the client tries SASL, but its certificate says who it is here: use security.protocol=SSL")]
+    SaslBesideCertificate,
+    /// A load balancer's header that is missing or wrong.
+    #[error("{0}")]
+    ProxyHeader(#[from] HeaderError),
+    /// A PROXY protocol header where none is read.
+    #[error("a PROXY protocol header from an address that is not in this listener's `proxy_protocol.from`")]
+    ProxyUntrusted,
+    /// What descriptors are left are the gateway's own.
+    #[error(
+        "{open} of {limit} file descriptors are open: raise the process's limit (LimitNOFILE, ulimit -n)"
+    )]
+    Descriptors {
+        /// How many are open.
+        open: u64,
+        /// How many may be.
+        limit: u64,
+    },
     /// `limits.connections` or `limits.connections_per_ip` is reached.
     #[error("too many connections: `{0}` is reached")]
     TooMany(&'static str),
@@ -76,6 +103,15 @@ impl Fault {
             Self::Upstream(_) => "upstream",
             Self::Handshake => "handshake_timeout",
             Self::Tls(_) => "tls",
+            Self::NotMapped(_) => "certificate_not_mapped",
+            Self::Identity(_) => "identity_refused",
+            Self::SaslBesideCertificate => "sasl_beside_certificate",
+            Self::ProxyHeader(HeaderError::Missing) => "proxy_header_missing",
+            Self::ProxyHeader(HeaderError::Version1) => "proxy_header_version1",
+            Self::ProxyHeader(HeaderError::Malformed(_)) => "proxy_header_malformed",
+            Self::ProxyHeader(HeaderError::Late) => "proxy_header_timeout",
+            Self::ProxyUntrusted => "proxy_header_untrusted",
+            Self::Descriptors { .. } => "descriptors",
             Self::Silent => "first_request_timeout",
             Self::Idle => "idle",
             Self::TooMany(PER_IP) => "too_many_connections_per_ip",
@@ -88,11 +124,21 @@ impl Fault {
     pub fn of_length(front: &[u8], length: i64) -> Self {
         match front {
             [0x16, 0x03, ..] => Self::TlsOnPlain,
+            [b'\r', b'\n', b'\r', b'\n', ..] | [b'P', b'R', b'O', b'X', ..] => Self::ProxyUntrusted,
             [b'G', b'E', b'T', b' ', ..] | [b'P', b'O', b'S', b'T', ..] | [b'H', b'E', b'A', b'D', ..] => {
                 Self::Http
             }
             [b'P', b'U', b'T', b' ', ..] | [b'O', b'P', b'T', b'I', ..] => Self::Http,
             _ => Self::FrameLength(length),
+        }
+    }
+}
+
+impl From<ReadError> for Fault {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => error.into(),
+            ReadError::Header(error) => error.into(),
         }
     }
 }

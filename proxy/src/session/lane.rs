@@ -23,6 +23,8 @@ pub enum Step {
     NeedMore(usize),
     /// This many bytes, a whole frame, are taken out; nothing more is parsed until it has been dealt with.
     Hold(usize),
+    /// Nothing more is parsed or read for now; the same bytes are offered again later.
+    Stop,
 }
 
 /// What happens once the settled bytes are written.
@@ -55,6 +57,8 @@ pub struct Lane {
     carry: Vec<u8>,
     need: usize,
     unflushed: bool,
+    /// Whether the parser stopped at what is in hand.
+    stopped: bool,
     /// How long the last timed bytes took from their arrival to their last write.
     pub took: Option<Duration>,
     /// Set when a byte is read or written; whoever looks at it clears it.
@@ -73,10 +77,15 @@ impl Lane {
 
     /// Parses what is in hand as far as it goes.
     pub fn parse<E>(&mut self, mut parser: impl FnMut(&mut [u8]) -> Result<Step, E>) -> Result<(), E> {
+        self.stopped = false;
         let Some(w) = self.work.as_mut() else { return Ok(()) };
         while w.settled < w.filled && self.held.is_none() && matches!(w.then, Then::Parse) {
             match parser(&mut w.buffer[w.settled..w.filled])? {
                 Step::Forward(n) => w.settled += n,
+                Step::Stop => {
+                    self.stopped = true;
+                    break;
+                }
                 Step::NeedMore(n) => w.then = Then::Carry(n),
                 Step::Replace(n, bytes) => {
                     w.then = Then::Write(bytes, n);
@@ -142,8 +151,8 @@ impl Lane {
                 Then::Parse => break,
             }
         }
-        // A held frame waits for the answers to what stands before it.
-        if self.unflushed && (self.work.is_none() || self.held.is_some()) {
+        // A held frame, and one that is not taken yet, waits for the answers to what stands before it.
+        if self.unflushed && (self.work.is_none() || self.held.is_some() || self.stopped) {
             ready!(Pin::new(&mut to).poll_flush(cx))?;
             self.unflushed = false;
         }
@@ -153,6 +162,11 @@ impl Lane {
     /// Whether bytes are carried that mean nothing before more have come.
     pub fn carries(&self) -> bool {
         !self.carry.is_empty()
+    }
+
+    /// Whether everything settled is out, and the parser wants no more for now.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped && !self.unflushed && self.work.as_ref().is_some_and(|w| w.sent == w.settled)
     }
 
     /// Whether bytes are in hand that want parsing.

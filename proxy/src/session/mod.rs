@@ -10,9 +10,11 @@ pub mod gulp;
 pub mod idle;
 pub mod lane;
 pub mod open;
+pub mod renew;
 pub mod request;
 pub mod sasl;
 pub mod stream;
+pub mod subject;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +34,7 @@ use crate::session::core::{Core, IN_FLIGHT_MAX, Inbound};
 use crate::session::fault::Fault;
 use crate::session::idle::{Seen, Watch};
 use crate::session::lane::Lane;
+use crate::session::renew::Renewal;
 use crate::session::stream::ClientStream;
 use crate::steer;
 use crate::steer::held::Held;
@@ -67,6 +70,8 @@ fn return_of(core: &Core, endpoint: BrokerId) -> Pin<Box<dyn Future<Output = ()>
 enum Pause {
     /// A request is to be answered here; everything before it has been answered.
     Intercept(Vec<u8>),
+    /// The broker has to be shown again who the client is; nothing is under way.
+    Renew,
     /// Both sides are done, or the session has to move, or nobody uses it.
     End(Result<(), Fault>),
 }
@@ -99,6 +104,8 @@ pub struct Session {
     half_closed: bool,
     /// Ends the session when nobody uses it.
     watch: Watch,
+    /// Keeps the broker believing who the client is, if the gateway said so.
+    pub renewal: Option<Box<Renewal>>,
 }
 
 impl Session {
@@ -115,6 +122,7 @@ impl Session {
             closing: false,
             half_closed: false,
             watch,
+            renewal: None,
         };
         if let Some(endpoint) = session.core.endpoint.filter(|_| session.core.is_stand_in()) {
             session.alarm = Some(Alarm { rings: return_of(&session.core, endpoint), at_once: false });
@@ -130,6 +138,7 @@ impl Session {
         loop {
             match poll_fn(|cx| self.poll_turn(cx)).await? {
                 Pause::Intercept(frame) => Box::pin(steer::exec::intercept(&mut self, frame)).await?,
+                Pause::Renew => Box::pin(self.renew()).await?,
                 Pause::End(outcome) => {
                     // A client that takes nothing any more, or is gone, is not waited for.
                     let _ = timeout(CLOSE_WAIT, self.client.shutdown()).await;
@@ -139,8 +148,30 @@ impl Session {
         }
     }
 
+    /// Shows the broker again who the client is. Nothing may be under way.
+    async fn renew(&mut self) -> Result<(), Fault> {
+        self.core.holding = false;
+        // Rights are asked for anew by whoever comes in anew.
+        if let Some(steering) = &mut self.core.steering {
+            steering.memory.forget_rights();
+        }
+        let Some(renewal) = &mut self.renewal else { return Ok(()) };
+        renewal.renew(&mut self.upstream).await?;
+        self.core.gateway.counters.renewed();
+        Ok(())
+    }
+
+    /// The same, before a request of the gateway's own, if it is time for it.
+    async fn renew_if_due(&mut self) -> Result<(), Fault> {
+        match self.renewal.as_ref().is_some_and(|renewal| renewal.is_due()) {
+            true => Box::pin(self.renew()).await,
+            false => Ok(()),
+        }
+    }
+
     /// The relay, and the watch over it while it has nothing to do.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Pause, Fault>> {
+        self.core.holding |= self.renewal.as_mut().is_some_and(|renewal| renewal.poll_due(cx).is_ready());
         if let Poll::Ready(paused) = self.poll_relay(cx) {
             return Poll::Ready(paused);
         }
@@ -192,6 +223,9 @@ impl Session {
             if self.up.held.is_some() && self.is_quiet() {
                 return Poll::Ready(Ok(self.up.held.take().map_or(Pause::End(Ok(())), Pause::Intercept)));
             }
+            if self.is_holding() && self.is_quiet() {
+                return Poll::Ready(Ok(Pause::Renew));
+            }
             // A full queue kept requests unread; answers have made room.
             if blocked && self.core.due.len() < IN_FLIGHT_MAX {
                 continue;
@@ -216,7 +250,7 @@ impl Session {
             if let Some(took) = self.up.took.take() {
                 self.core.gateway.counters.took(self.core.outbound.key, took);
             }
-            if self.up.held.is_some() {
+            if self.up.held.is_some() || self.is_holding() {
                 return Poll::Pending;
             }
             if self.up.has_work() {
@@ -231,6 +265,11 @@ impl Session {
             }
             ready!(self.up.poll_read(cx, &mut self.client))?;
         }
+    }
+
+    /// Whether the next request has to wait: the broker is to be shown again who the client is.
+    fn is_holding(&self) -> bool {
+        self.core.holding && self.core.outbound.left == 0 && (self.up.is_stopped() || !self.up.has_work())
     }
 
     fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
@@ -284,6 +323,7 @@ impl Session {
     /// Sends a request payload of the gateway's own to the client's broker and returns the answer's payload. Nothing
     /// else may be under way.
     pub async fn ask_own(&mut self, payload: &[u8]) -> Result<Held, Fault> {
+        self.renew_if_due().await?;
         let frame = framed(payload);
         self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
         let gateway = self.core.gateway.clone();
@@ -306,6 +346,7 @@ impl Session {
 
     /// Sends a client's frame on to its broker; the answer comes through the relay.
     pub async fn send_own(&mut self, frame: &[u8]) -> Result<(), Fault> {
+        self.renew_if_due().await?;
         self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
         self.upstream.write_all(frame).await?;
         Ok(self.upstream.flush().await?)

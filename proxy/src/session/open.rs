@@ -4,15 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka::client::Stream;
+use kafka::client::{AuthError, OpenError, Sasl, Security, Session as Granted, Stream};
 use kafka::types::BrokerId;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::{Door, Gateway};
 use crate::session::Session;
 use crate::session::core::Core;
 use crate::session::fault::Fault;
 use crate::session::gulp::Gulp;
+use crate::session::renew::Renewal;
 use crate::session::stream::ClientStream;
 use crate::view::View;
 
@@ -22,8 +24,11 @@ const FIRST_VIEW_WAIT: Duration = Duration::from_secs(10);
 const JOIN_WAIT: Duration = Duration::from_secs(1);
 /// How long one broker may take to accept a connection before another is tried.
 const DIAL_WAIT: Duration = Duration::from_secs(2);
+/// The same where it also has to believe who the client is.
+const IDENTIFY_WAIT: Duration = Duration::from_secs(5);
 
-/// Serves one client from its accepted socket to its end.
+/// Serves one client from its accepted socket to its end. `handshake` is its place among those that are not at their
+/// broker yet.
 ///
 /// # Errors
 /// Why the connection had to be ended.
@@ -31,10 +36,12 @@ pub async fn serve(
     gateway: Arc<Gateway>,
     door: Arc<Door>,
     tcp: TcpStream,
-    peer: SocketAddr,
+    client: SocketAddr,
     port_broker: Option<BrokerId>,
+    handshake: Option<OwnedSemaphorePermit>,
 ) -> Result<(), Fault> {
-    let session = Box::pin(open(gateway, door, tcp, peer.ip().to_canonical(), port_broker)).await?;
+    let session = Box::pin(open(gateway, door, tcp, client.ip(), port_broker)).await?;
+    drop(handshake);
     session.run().await
 }
 
@@ -46,10 +53,14 @@ async fn open(
     port_broker: Option<BrokerId>,
 ) -> Result<Session, Fault> {
     let (client, endpoint) = accept(&gateway, &door, tcp, port_broker).await?;
-    let (own, upstream) = reach(&gateway, endpoint).await?;
+    let identity = door.identities.as_ref().map(|map| map.of(client.certificates())).transpose()?;
+    let (own, upstream, granted) = reach(&gateway, endpoint, identity.as_ref()).await?;
     let mut core = Core::new(gateway, door, endpoint, own, peer);
+    core.identified = identity.is_some();
     core.open_account();
-    Ok(Session::new(core, client, upstream))
+    let mut session = Session::new(core, client, upstream);
+    session.renewal = identity.map(|sasl| Box::new(Renewal::new(sasl, granted)));
+    Ok(session)
 }
 
 /// The TLS handshake, if this listener has one, and the broker whose endpoint was dialled: by port, or by the
@@ -70,7 +81,13 @@ async fn accept(
 
 /// Connects to the endpoint's broker. If it is down another one stands in for it, so that its endpoint lives: clients
 /// stay pinned to a dead broker's address for up to half an hour (clients.md section 6, rule 2).
-async fn reach(gateway: &Gateway, endpoint: Option<BrokerId>) -> Result<(BrokerId, Stream), Fault> {
+///
+/// A client whose certificate says who it is gets a connection on which that is proved already.
+async fn reach(
+    gateway: &Gateway,
+    endpoint: Option<BrokerId>,
+    identity: Option<&Sasl>,
+) -> Result<(BrokerId, Stream, Granted), Fault> {
     let no_view = || Fault::Upstream("the cluster has not answered yet".to_owned());
     let mut view = gateway.cluster.ready(FIRST_VIEW_WAIT).await.ok_or_else(no_view)?;
     if let Some(id) = endpoint {
@@ -78,17 +95,19 @@ async fn reach(gateway: &Gateway, endpoint: Option<BrokerId>) -> Result<(BrokerI
             view = gateway.cluster.find(id, JOIN_WAIT).await;
         }
         if view.is_live(id) {
-            match dial(gateway, &view, id).await {
-                Ok(stream) => return Ok((id, stream)),
-                Err(_) => gateway.cluster.nudge(),
+            match dial(gateway, &view, id, identity).await {
+                Ok((stream, granted)) => return Ok((id, stream, granted)),
+                Err(NotReached::Refused(why)) => return Err(Fault::Identity(why)),
+                Err(NotReached::Down(_)) => gateway.cluster.nudge(),
             }
         }
     }
     let mut reasons = Vec::new();
     for id in view.candidates(endpoint, &gateway.fleet.zone) {
-        match dial(gateway, &view, id).await {
-            Ok(stream) => return Ok((id, stream)),
-            Err(e) => reasons.push(e),
+        match dial(gateway, &view, id, identity).await {
+            Ok((stream, granted)) => return Ok((id, stream, granted)),
+            Err(NotReached::Refused(why)) => return Err(Fault::Identity(why)),
+            Err(NotReached::Down(why)) => reasons.push(why),
         }
     }
     Err(Fault::Upstream(if reasons.is_empty() {
@@ -98,8 +117,35 @@ async fn reach(gateway: &Gateway, endpoint: Option<BrokerId>) -> Result<(BrokerI
     }))
 }
 
-async fn dial(gateway: &Gateway, view: &View, id: BrokerId) -> Result<Stream, String> {
-    let b = view.brokers.get(&id).ok_or("unknown broker")?;
+/// Why one broker does not serve this client.
+enum NotReached {
+    /// It may be down; another one may do.
+    Down(String),
+    /// It does not believe the client's identity, and no other one will.
+    Refused(String),
+}
+
+async fn dial(
+    gateway: &Gateway,
+    view: &View,
+    id: BrokerId,
+    identity: Option<&Sasl>,
+) -> Result<(Stream, Granted), NotReached> {
+    let b = view.brokers.get(&id).ok_or_else(|| NotReached::Down("unknown broker".to_owned()))?;
     let tls = gateway.client_tls.as_ref();
-    kafka::client::dial(&b.host, b.port, tls, DIAL_WAIT).await.map_err(|e| e.to_string())
+    let Some(sasl) = identity else {
+        let dialled = kafka::client::dial(&b.host, b.port, tls, DIAL_WAIT).await;
+        return dialled
+            .map(|stream| (stream, Granted::default()))
+            .map_err(|e| NotReached::Down(e.to_string()));
+    };
+    let security = Security { tls: tls.cloned(), sasl: Some(sasl.clone()) };
+    let opened = kafka::client::open_session(&security, &b.host, b.port, IDENTIFY_WAIT).await;
+    opened.map_err(|e| match &e {
+        OpenError::Dial(_) => NotReached::Down(e.to_string()),
+        OpenError::Auth { source: AuthError::Timeout { .. } | AuthError::Exchange { .. }, .. } => {
+            NotReached::Down(e.to_string())
+        }
+        OpenError::Auth { .. } => NotReached::Refused(e.to_string()),
+    })
 }

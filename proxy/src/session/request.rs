@@ -38,6 +38,9 @@ impl Core {
             self.outbound.left -= n;
             return Ok(self.pass(self.outbound.key, n));
         }
+        if self.holding {
+            return Ok(Step::Stop);
+        }
         if let Some(state) = self.sasl
             && let Some(step) = self.sasl_token(state, bytes)?
         {
@@ -58,6 +61,9 @@ impl Core {
             steering.memory.forget_rights();
         }
         self.refuse_unknown_version(head)?;
+        if self.identified && matches!(head.key, api::SASL_HANDSHAKE | api::SASL_AUTHENTICATE) {
+            return self.sasl_beside_certificate(front, bytes.len());
+        }
         let steered = self.is_stand_in() || self.steering.as_ref().is_some_and(|s| s.follows);
         let tiered = self.gateway.tier.is_configured();
         match wants_whole(front, steered, tiered) && front.whole <= HOLD_MAX {
@@ -68,6 +74,18 @@ impl Core {
                     self.expect(Some(head.correlation_id), head.key, head.version);
                 }
                 Ok(self.forward(front, bytes.len()))
+            }
+        }
+    }
+
+    /// The broker knows this client already: its answer would be one about us.
+    fn sasl_beside_certificate(&self, front: Front, there: usize) -> Result<Step, Fault> {
+        match (front.whole > HOLD_MAX, there < front.whole) {
+            (true, _) => Err(Fault::SaslBesideCertificate),
+            (false, true) => Ok(Step::NeedMore(front.whole)),
+            (false, false) => {
+                self.count(Leg::ClientToGateway, front.key, front.whole);
+                Ok(Step::Hold(front.whole))
             }
         }
     }

@@ -4,7 +4,32 @@
 //! says where the exchange ends, so it is counted where the mechanism fixes the count, and otherwise (GSSAPI) a packet
 //! that can only be a Kafka request ends it.
 
+use kafka::header::{LENGTH_PREFIX, framed};
 use kafka::wire::Reader;
+
+use crate::session::Session;
+use crate::session::fault::Fault;
+
+/// ILLEGAL_SASL_STATE: Java's client throws IllegalSaslStateException, and does not try again.
+const ILLEGAL_SASL_STATE: i16 = 34;
+
+/// Refuses SASL of a client whose certificate says who it is. `frame` is its request, prefix included.
+///
+/// # Errors
+/// Always: the connection ends with it.
+pub async fn refuse(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
+    if let Some(answer) = illegal_handshake(&frame[LENGTH_PREFIX..]) {
+        session.reply(&framed(&answer)).await?;
+    }
+    Err(Fault::SaslBesideCertificate)
+}
+
+/// The answer to a SaslHandshake; none to anything else. No mechanism is offered.
+fn illegal_handshake(payload: &[u8]) -> Option<Vec<u8>> {
+    let (key, id) = (payload.get(..2)?, payload.get(4..8)?);
+    let answer = || [id, &ILLEGAL_SASL_STATE.to_be_bytes(), &[0; 4]].concat();
+    (key == kafka::api::SASL_HANDSHAKE.to_be_bytes()).then(answer)
+}
 
 /// How many more tokens the client will send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +77,13 @@ mod tests {
         let mut p = vec![0, 17, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
         kafka::wire::put_string(&mut p, mechanism, false);
         p
+    }
+
+    #[test]
+    fn a_handshake_beside_a_certificate_is_told_that_it_is_out_of_place() {
+        assert_eq!(illegal_handshake(&handshake("PLAIN")), Some(vec![0, 0, 0, 1, 0, 34, 0, 0, 0, 0]));
+        assert_eq!(illegal_handshake(&[0, 36, 0, 2, 0, 0, 0, 1]), None);
+        assert_eq!(illegal_handshake(&[0, 17]), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -17,6 +18,16 @@ pub enum ClientStream {
     Plain(TcpStream),
     /// TLS over TCP.
     Tls(Box<TlsStream<Gulp<TcpStream>>>),
+}
+
+impl ClientStream {
+    /// The certificates the client showed, its own first; verified, if there are any.
+    pub fn certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => tls.get_ref().1.peer_certificates(),
+        }
+    }
 }
 
 impl AsyncRead for ClientStream {

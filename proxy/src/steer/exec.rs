@@ -14,6 +14,7 @@ use kafka::wire::WireError;
 use crate::metrics::Served;
 use crate::session::Session;
 use crate::session::fault::Fault;
+use crate::session::sasl;
 use crate::steer::legs::{self, version_of};
 use crate::steer::merge::{Outcome, merge, record_bytes};
 use crate::steer::plan::{Leg, Plan, Server, plan};
@@ -50,6 +51,13 @@ fn wrong(e: WireError) -> Fault {
 pub async fn intercept(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     match frame.get(LENGTH_PREFIX..LENGTH_PREFIX + 2) {
         Some(key) if key == kafka::api::FETCH.to_be_bytes() => fetch(session, frame).await,
+        Some(key)
+            if [kafka::api::SASL_HANDSHAKE, kafka::api::SASL_AUTHENTICATE]
+                .iter()
+                .any(|sasl| key == sasl.to_be_bytes()) =>
+        {
+            sasl::refuse(session, &frame).await
+        }
         Some(key) if key == kafka::api::DELETE_RECORDS.to_be_bytes() => trim::answer(session, &frame).await,
         _ => offsets::answer(session, &frame).await,
     }

@@ -28,6 +28,9 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 /// How long it may take to stop when asked.
 const STOP_LIMIT: Duration = Duration::from_secs(45);
 
+/// The variable that holds the admin token of the tests' gateways, for those that need one.
+pub const TOKEN_ENV: &str = "TEST_ADMIN_TOKEN";
+
 /// A running `tidegate run`; killed when dropped.
 #[derive(Debug)]
 pub struct Gateway {
@@ -160,7 +163,7 @@ fn config_file(dir: &Path) -> PathBuf {
 fn spawn(dir: &Path, env: &[(String, String)], namespace: Option<&str>) -> Result<Process> {
     let mut run = Command::new(binary::path()?);
     run.args(["run", "-c"]).arg(config_file(dir));
-    run.envs(env.iter().map(|(k, v)| (k, v)));
+    run.env(TOKEN_ENV, http::ADMIN_TOKEN).envs(env.iter().map(|(k, v)| (k, v)));
     let mut run = netns::inside(namespace, run);
     Process::spawn(run.stdin(Stdio::null()), &dir.join("gateway.log"))
 }

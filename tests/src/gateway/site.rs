@@ -1,9 +1,11 @@
 //! Where a gateway of a test listens, and the configuration that says so.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use anyhow::Result;
 
+use super::TOKEN_ENV;
 use crate::Cluster;
 use crate::ports::Ports;
 
@@ -47,8 +49,10 @@ impl Site {
     /// top-level sections as they are. `listener` is appended inside the one listener (`tls: ...`).
     pub fn yaml(&self, upstream: &str, others: &[Self], listener: &str, sections: &str) -> String {
         let Self { id, zone, host, bootstrap, admin, .. } = self;
+        let loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let token = if loopback { String::new() } else { format!(", admin_token: {{env: {TOKEN_ENV}}}") };
         let mut text = format!(
-            "gateway: {{id: {id}, zone: {zone}, admin: {host}:{admin}}}\n{upstream}\nlisteners:\n\
+            "gateway: {{id: {id}, zone: {zone}, admin: {host}:{admin}{token}}}\n{upstream}\nlisteners:\n\
              \x20 - name: clients\n    bind: {host}:{bootstrap}\n    advertise: {host}\n    brokers: {}\n",
             self.broker_ports()
         );

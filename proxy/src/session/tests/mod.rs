@@ -7,6 +7,7 @@ mod lane;
 mod passing;
 mod refusals;
 mod relay;
+mod renewal;
 mod sasl;
 
 use std::collections::VecDeque;
