@@ -15,6 +15,7 @@ pub mod buffer;
 pub mod facade;
 pub mod fleet;
 pub mod ledger;
+pub mod life;
 pub mod metrics;
 pub mod rejects;
 pub mod session;

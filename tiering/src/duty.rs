@@ -30,6 +30,15 @@ const CLEAN_EVERY: Duration = Duration::from_secs(3600);
 /// How old an object that nobody names must be: longer than the longest upload and the longest read.
 pub const GRACE: Duration = Duration::from_secs(24 * 3600);
 
+/// How the work ends.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// After the step that is under way: whatever it did is durable, and the next owner goes on from there.
+    pub leave: CancellationToken,
+    /// At once. What a step had not made durable is done again by the next owner.
+    pub stop: CancellationToken,
+}
+
 /// A partition to offload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
@@ -83,12 +92,12 @@ impl Duty {
         self.standing.contains_key(&p)
     }
 
-    /// Runs what `assigned` says, until `stop`.
+    /// Runs what `assigned` says, until one of the `ends`.
     pub async fn run(
         self: Arc<Self>,
         mut assigned: watch::Receiver<Arc<Vec<Assignment>>>,
         tasks: TaskTracker,
-        stop: CancellationToken,
+        Ends { leave, stop }: Ends,
     ) {
         let mut running = HashMap::<PartitionId, (Assignment, CancellationToken)>::new();
         loop {
@@ -107,52 +116,56 @@ impl Duty {
                 let stop = stop.child_token();
                 running.insert(assignment.name.id, (assignment.clone(), stop.clone()));
                 self.standing.insert(assignment.name.id, (assignment.name.clone(), Standing::default()));
-                let duty = self.clone();
+                let (duty, leave) = (self.clone(), leave.clone());
                 tasks.spawn(async move {
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => {}
-                        () = duty.offload(&assignment) => {}
+                        () = duty.offload(&assignment, &leave) => {}
                     }
                 });
             }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
+                () = leave.cancelled() => return,
                 changed = assigned.changed() => if changed.is_err() { return },
             }
         }
     }
 
-    /// Offloads one partition, for ever.
-    async fn offload(&self, assignment: &Assignment) {
+    /// Offloads one partition, until told to `leave`.
+    async fn offload(&self, assignment: &Assignment, leave: &CancellationToken) {
         let (mut pause, mut kept) = (PAUSE.0, Kept { waiting: None, cleaned: Instant::now() });
-        loop {
-            let trouble = match self.own(assignment, &mut pause, &mut kept).await {
-                Ok(never) => match never {},
+        while !leave.is_cancelled() {
+            let trouble = match self.own(assignment, leave, &mut pause, &mut kept).await {
+                // In its last step it may meet whoever took over meanwhile.
+                Err(_) if leave.is_cancelled() => return,
+                Ok(()) => return,
                 Err(e) => e,
             };
             tracing::warn!(topic = %assignment.name.topic, partition = %assignment.name.id.partition, "tiering: {trouble}");
             self.note(assignment, |s| s.trouble = Some(trouble.to_string()));
-            tokio::time::sleep(pause).await;
+            sleep_unless(leave, pause).await;
             pause = (pause * 2).min(PAUSE.1);
         }
     }
 
-    /// Owns the partition until something goes wrong.
+    /// Owns the partition until something goes wrong, or it is told to `leave` between two steps.
     async fn own(
         &self,
         assignment: &Assignment,
+        leave: &CancellationToken,
         pause: &mut Duration,
         kept: &mut Kept,
-    ) -> Result<std::convert::Infallible, OffloadError> {
+    ) -> Result<(), OffloadError> {
         let taken =
             Offloader::take_over(self.tools.clone(), assignment.name.clone(), assignment.rules, &self.owner);
         let mut offloader = taken.await?;
         offloader.waiting = kept.waiting;
         self.publish(&offloader);
         let mut retained = None::<Instant>;
-        loop {
+        while !leave.is_cancelled() {
             if kept.cleaned.elapsed() >= CLEAN_EVERY {
                 kept.cleaned = Instant::now();
                 let Tools { store, layout, .. } = &self.tools;
@@ -160,6 +173,10 @@ impl Duty {
             }
             let step = {
                 let _at_work = self.at_work.acquire().await;
+                // Its turn may have come after the order to leave.
+                if leave.is_cancelled() {
+                    break;
+                }
                 offloader.step().await
             };
             kept.waiting = offloader.waiting;
@@ -177,9 +194,10 @@ impl Duty {
                 }
             }
             if step == Step::Idle {
-                tokio::time::sleep(LOOK_EVERY).await;
+                sleep_unless(leave, LOOK_EVERY).await;
             }
         }
+        Ok(())
     }
 
     fn publish(&self, offloader: &Offloader) {
@@ -214,5 +232,14 @@ impl Duty {
             s.gaps += u64::from(matches!(step, Step::Gap { .. }));
             s.divergences += u64::from(matches!(step, Step::Diverged(_)));
         });
+    }
+}
+
+/// Sleeps, but not longer than until `leave`.
+async fn sleep_unless(leave: &CancellationToken, time: Duration) {
+    tokio::select! {
+        biased;
+        () = leave.cancelled() => {}
+        () = tokio::time::sleep(time) => {}
     }
 }

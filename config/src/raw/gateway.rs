@@ -1,6 +1,7 @@
 //! `gateway`, as typed.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,4 +21,6 @@ pub(crate) struct Gateway {
     pub(crate) zone: Option<Leaf<Zone>>,
     /// Where /metrics, /healthz, /readyz and /status are served. Default: 127.0.0.1:9644.
     pub(crate) admin: Option<Leaf<SocketAddr>>,
+    /// Time over which connections end after SIGTERM, 1s to 1h. Default: 25s.
+    pub(crate) drain: Option<Leaf<Duration>>,
 }

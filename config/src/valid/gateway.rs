@@ -1,11 +1,12 @@
 //! `gateway`: who this gateway is.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::files::read_text;
 use crate::check::Check;
 use crate::raw::gateway as raw;
-use crate::{Zone, defaults};
+use crate::{Zone, defaults, format_duration};
 
 /// This gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,11 @@ pub struct Gateway {
     pub zone: Zone,
     /// Where `/metrics`, `/healthz`, `/readyz` and `/status` are served, without authentication.
     pub admin: SocketAddr,
+    /// Time over which connections end after SIGTERM; 1 s to 1 h.
+    pub drain: Duration,
 }
+
+const DRAIN_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
 /// Longest gateway id, in bytes.
 const ID_BYTES_MAX: usize = 128;
@@ -36,7 +41,9 @@ impl Gateway {
                 format!("{admin} is not loopback: the admin port has no authentication"),
             );
         }
-        Some(Self { id: id?, zone: zone?, admin })
+        let show = |d: &Duration| format_duration(*d);
+        let drain = check.bounded(("gateway", "drain"), &raw.drain, defaults::DRAIN, DRAIN_BOUNDS, show);
+        Some(Self { id: id?, zone: zone?, admin, drain })
     }
 }
 

@@ -17,8 +17,8 @@ struct Counts {
 /// The bounds and the counts.
 #[derive(Debug)]
 pub struct Connections {
-    max: u64,
-    max_per_ip: u64,
+    max: AtomicU64,
+    max_per_ip: AtomicU64,
     counts: Arc<Counts>,
 }
 
@@ -32,7 +32,19 @@ pub struct Admitted {
 impl Connections {
     /// Bounds: `limits.connections` and `limits.connections_per_ip`.
     pub fn new(max: u32, max_per_ip: u32) -> Self {
-        Self { max: max.into(), max_per_ip: max_per_ip.into(), counts: Arc::default() }
+        let (max, max_per_ip) = (AtomicU64::new(max.into()), AtomicU64::new(max_per_ip.into()));
+        Self { max, max_per_ip, counts: Arc::default() }
+    }
+
+    /// Other bounds from now on. Connections that are open stay.
+    pub fn bound(&self, max: u32, max_per_ip: u32) {
+        self.max.store(max.into(), Relaxed);
+        self.max_per_ip.store(max_per_ip.into(), Relaxed);
+    }
+
+    /// The bound on all.
+    pub fn max(&self) -> u64 {
+        self.max.load(Relaxed)
     }
 
     /// Open connections now.
@@ -52,10 +64,10 @@ impl Connections {
             *n += 1;
             *n
         };
-        if open > self.max {
+        if open > self.max() {
             return Err(Fault::TooMany("limits.connections"));
         }
-        if from_here > self.max_per_ip {
+        if from_here > self.max_per_ip.load(Relaxed) {
             return Err(Fault::TooMany(PER_IP));
         }
         Ok(admitted)
@@ -84,8 +96,11 @@ mod tests {
         assert_eq!(c.admit(a).expect_err("refused").reason(), "too_many_connections_per_ip");
         let other = c.admit(b).expect("another address");
         assert_eq!(c.admit(b).expect_err("refused").reason(), "too_many_connections");
+        c.bound(3, 1);
         drop(held);
-        assert!(c.admit(a).is_ok());
+        let one = c.admit(a).expect("room returned");
+        assert_eq!(c.admit(a).expect_err("a lower bound counts").reason(), "too_many_connections_per_ip");
+        drop(one);
         drop(other);
         assert_eq!(c.open(), 0);
         assert!(c.counts.by_ip.is_empty());

@@ -1,5 +1,6 @@
 //! From an accepted socket to a session: TLS, the broker it is for, the connection to that broker.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +35,14 @@ pub async fn serve(
     peer: SocketAddr,
     port_broker: Option<BrokerId>,
 ) -> Result<(), Fault> {
-    let session = Box::pin(open(gateway, door, tcp, peer.ip().to_canonical(), port_broker)).await?;
-    session.run().await
+    let mut leave = gateway.drain.leave();
+    let opening = Box::pin(open(gateway, door, tcp, peer.ip().to_canonical(), port_broker));
+    let session = tokio::select! {
+        biased;
+        () = poll_fn(|cx| leave.poll(cx)) => return Ok(()),
+        session = opening => session?,
+    };
+    session.leaving(leave).run().await
 }
 
 async fn open(
@@ -60,8 +67,8 @@ async fn accept(
     tcp: TcpStream,
     port_broker: Option<BrokerId>,
 ) -> Result<(ClientStream, Option<BrokerId>), Fault> {
-    let Some(acceptor) = &door.tls else { return Ok((ClientStream::Plain(tcp), port_broker)) };
-    let handshake = tokio::time::timeout(gateway.handshake_max, acceptor.accept(Gulp::new(tcp)));
+    let Some(acceptor) = door.acceptor() else { return Ok((ClientStream::Plain(tcp), port_broker)) };
+    let handshake = tokio::time::timeout(gateway.settings().handshake_max, acceptor.accept(Gulp::new(tcp)));
     let tls = handshake.await.map_err(|_| Fault::Handshake)?.map_err(Fault::Tls)?;
     let name = tls.get_ref().1.server_name();
     let by_name = name.and_then(|n| door.endpoints.brokers.broker_of_sni(n)).map(BrokerId);
@@ -85,7 +92,7 @@ async fn reach(gateway: &Gateway, endpoint: Option<BrokerId>) -> Result<(BrokerI
         }
     }
     let mut reasons = Vec::new();
-    for id in view.candidates(endpoint, &gateway.fleet.zone) {
+    for id in view.candidates(endpoint, &gateway.zone) {
         match dial(gateway, &view, id).await {
             Ok(stream) => return Ok((id, stream)),
             Err(e) => reasons.push(e),
