@@ -217,6 +217,7 @@ fn what_is_still_under_way_when_the_drain_is_over_is_cut_and_counted() {
     let began = Instant::now();
     gateway.terminate().unwrap();
     assert!(idle.closes_within(PATIENCE).unwrap());
+    drop(idle);
     assert_eq!(gateway.wait_stopped().unwrap(), Some(0));
     assert!(began.elapsed() >= Duration::from_secs(2), "the fetch was given its time");
     assert!(busy.closes_within(PATIENCE).unwrap());

@@ -1,13 +1,17 @@
 //! A session whose turn to leave has come ends between two answers: nothing that went to the broker stays unanswered,
 //! whatever the client has under way, and nothing further is taken.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use kafka::api::PRODUCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-use super::relay::{broker, commit, committed, read_frame, session, within};
+use super::relay::{commit, committed, id_of, read_frame, session, within};
 use super::{framed, produce, request, view};
 use crate::app::testing;
 use crate::life::drain::Spread;
@@ -65,11 +69,41 @@ async fn an_answer_that_is_due_is_waited_for_and_no_further_request_is_taken() {
     assert!(within(read_frame(&mut socket)).await.is_none(), "the second request went nowhere");
 }
 
+/// A broker that keeps five requests in hand as long as more come. Returns how many came.
+fn slow_broker(socket: TcpStream) -> JoinHandle<usize> {
+    let (mut from, mut to) = socket.into_split();
+    let (sender, mut came) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok(len) = from.read_i32().await {
+            let mut payload = vec![0; len as usize];
+            from.read_exact(&mut payload).await.expect("a whole request");
+            let _ = sender.send(id_of(&payload));
+        }
+    });
+    tokio::spawn(async move {
+        let (mut waiting, mut seen) = (VecDeque::new(), 0);
+        loop {
+            let now = match timeout(Duration::from_millis(50), came.recv()).await {
+                Ok(Some(id)) => {
+                    waiting.push_back(id);
+                    seen += 1;
+                    waiting.len().saturating_sub(5)
+                }
+                Ok(None) if waiting.is_empty() => return seen,
+                Ok(None) | Err(_) => waiting.len(),
+            };
+            for id in waiting.drain(..now) {
+                to.write_all(&committed(id)).await.expect("the gateway reads");
+            }
+        }
+    })
+}
+
 /// Ten requests are under way all the time: there is no moment without one.
 #[tokio::test]
 async fn a_client_that_pipelines_without_end_is_sent_away_with_an_answer_to_all_that_was_sent_on() {
     let (mut client, socket, session, order) = leaving().await;
-    let served = broker(socket, 5);
+    let served = slow_broker(socket);
     let run = tokio::spawn(session.run());
     for id in 0..10 {
         client.write_all(&commit(id)).await.expect("a request");
