@@ -16,7 +16,6 @@ use kafka::types::{LeaderEpoch, Offset, Partition};
 use kafka::wire::Reader;
 use tidegate_tests::certs::{Authority, Identity};
 use tidegate_tests::gateway::{Site, Sites};
-use tidegate_tests::ports::Ports;
 use tidegate_tests::raw::Raw;
 use tidegate_tests::{Cluster, Gateway, Java, wait};
 
@@ -172,9 +171,13 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_those_that_are_o
     wait::until_true("half a pair to be refused", PATIENCE, refused).unwrap();
     connect(&new).await.unwrap();
     fs::rename(&third.key, &identity.key).unwrap();
-    // A signal does it at once.
-    let yaml = file(site, &[], "5s", &listener, "");
-    tokio::task::block_in_place(|| reload(&mut gateway, &yaml, "applied"));
+    let whole = reloads(&gateway, "renewed").unwrap() + reloads(&gateway, "applied").unwrap();
+    // A signal does it, too, unless the look every two seconds comes first.
+    gateway.reload(&file(site, &[], "5s", &listener, "")).unwrap();
+    wait::until_true("the other half to be read", PATIENCE, || {
+        Ok(reloads(&gateway, "renewed")? + reloads(&gateway, "applied")? > whole)
+    })
+    .unwrap();
     connect(&old).await.unwrap();
     metadata::fetch(&mut open, Topics::None).await.unwrap();
 }
