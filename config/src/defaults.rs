@@ -10,6 +10,9 @@ const MIB: u64 = 1024 * 1024;
 /// Loopback: where it needs no token.
 pub(crate) const ADMIN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9644));
 
+/// With what follows it, less than the 30 s after which Kubernetes kills.
+pub(crate) const DRAIN: Duration = Duration::from_secs(25);
+
 pub(crate) const CONNECTIONS: u32 = 50_000;
 pub(crate) const CONNECTIONS_PER_IP: u32 = 2_000;
 /// Kafka's own `socket.request.max.bytes`.

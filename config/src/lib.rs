@@ -29,7 +29,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use error::{Error, Errors};
-pub use reload::{Changes, diff};
+pub use reload::{Changes, diff, taken_over};
 pub use secret::Secret;
 pub use units::{ByteSize, UnitError, format_duration, parse_duration};
 pub use valid::Config;

@@ -1,8 +1,10 @@
 //! What a running gateway can take over from a changed file, and what needs a restart.
 
-use crate::Config;
+use std::path::PathBuf;
 
-/// The sections that differ between two configurations, by name.
+use crate::{Config, Gateway, Listener};
+
+/// The settings that differ between two configurations, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// A running gateway takes these over.
@@ -17,14 +19,53 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         ("zones", old.zones != new.zones),
         ("fleet", old.fleet != new.fleet),
         ("limits", old.limits != new.limits),
+        ("gateway.drain", old.gateway.drain != new.gateway.drain),
+        ("listeners[].tls", certificates_moved(&old.listeners, &new.listeners)),
     ];
     let restart = [
-        ("gateway", old.gateway != new.gateway),
+        ("gateway", old.gateway != with_drain_of(old, &new.gateway)),
         ("cluster", old.cluster != new.cluster),
-        ("listeners", old.listeners != new.listeners),
+        ("listeners", apart_from_certificates(&old.listeners) != apart_from_certificates(&new.listeners)),
         ("store", old.store != new.store),
         ("tiering", old.tiering != new.tiering),
     ];
     let changed = |sections: &[(&'static str, bool)]| sections.iter().filter(|s| s.1).map(|s| s.0).collect();
     Changes { live: changed(&live), restart: changed(&restart) }
+}
+
+/// What runs once a gateway that runs `old` has taken over from `new` whatever it can.
+pub fn taken_over(old: &Config, new: &Config) -> Config {
+    let mut next = old.clone();
+    (next.zones, next.fleet, next.limits) = (new.zones.clone(), new.fleet.clone(), new.limits.clone());
+    next.gateway.drain = new.gateway.drain;
+    for listener in &mut next.listeners {
+        let new = new.listeners.iter().find(|l| l.name == listener.name).and_then(|l| l.tls.as_ref());
+        if let (Some(tls), Some(new)) = (&mut listener.tls, new) {
+            (tls.cert, tls.key) = (new.cert.clone(), new.key.clone());
+            tls.client_ca.clone_from(&new.client_ca);
+        }
+    }
+    next
+}
+
+fn with_drain_of(old: &Config, new: &Gateway) -> Gateway {
+    Gateway { drain: old.gateway.drain, ..new.clone() }
+}
+
+/// Whether a listener of both has its certificates elsewhere. One that is new, or new to TLS, is another matter.
+fn certificates_moved(old: &[Listener], new: &[Listener]) -> bool {
+    old.iter().any(|old| {
+        let new = new.iter().find(|l| l.name == old.name).and_then(|l| l.tls.as_ref());
+        let both = old.tls.as_ref().zip(new);
+        both.is_some_and(|(a, b)| (&a.cert, &a.key, &a.client_ca) != (&b.cert, &b.key, &b.client_ca))
+    })
+}
+
+/// Listeners without the paths of their certificates: what is left can't change while running.
+fn apart_from_certificates(listeners: &[Listener]) -> Vec<Listener> {
+    let mut listeners = listeners.to_vec();
+    for tls in listeners.iter_mut().filter_map(|l| l.tls.as_mut()) {
+        (tls.cert, tls.key, tls.client_ca) = (PathBuf::new(), PathBuf::new(), None);
+    }
+    listeners
 }

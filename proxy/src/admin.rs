@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::Gateway;
+use crate::life::ready;
 use crate::metrics::Metrics;
 use crate::status::Status;
 
@@ -109,16 +110,15 @@ impl Admin {
         }
     }
 
-    /// Endpoints are bound before this page is served; what remains is whether there is a cluster behind them.
+    /// Whether clients should be sent here, and if not, everything that is missing.
     fn ready(&self) -> Page {
-        let view = self.gateway.cluster.view();
-        let live = view.brokers.values().any(|b| b.state == crate::view::BrokerState::Live);
-        match (view.is_ready(), live) {
-            (true, true) => text(StatusCode::OK, "ready\n"),
-            (false, _) => {
-                text(StatusCode::SERVICE_UNAVAILABLE, "not ready: the cluster has not answered yet\n")
+        let missing = ready::of(&self.gateway);
+        match missing.is_empty() {
+            true => text(StatusCode::OK, "ready\n"),
+            false => {
+                let lines: String = missing.iter().map(|m| format!("{m}\n")).collect();
+                text(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready\n{lines}"))
             }
-            _ => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: no broker answers\n"),
         }
     }
 }

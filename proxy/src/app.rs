@@ -1,29 +1,32 @@
 //! The composition root: every component is made once here and handed to the tasks that need it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use config::{ClientFacts, Config, Listener, ProxyProtocol, Rule, Zone, Zones};
+use arc_swap::{ArcSwap, Guard};
+use config::{ClientFacts, Config, Listener, ProxyProtocol, Rule, Zone};
 use kafka::client::{Bootstrap, ClientTls, Dialer, OpenError, Security, Stream};
 use kafka::types::BrokerId;
+use rustls::{ClientConfig, ServerConfig};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::admin;
 use crate::facade::connections::Connections;
 use crate::facade::descriptors::{self, Descriptors};
-use crate::facade::listen;
+use crate::facade::listen::{self, Listening};
 use crate::facade::pace::Pace;
-use crate::fleet::{Endpoints, Fleet, Peer, probe};
+use crate::fleet::{Endpoints, Fleet, probe};
 use crate::identity::{self, Identities};
 use crate::ledger::Ledger;
+use crate::life::Orders;
+use crate::life::drain::Drain;
+use crate::life::ending::Ending;
+use crate::life::reload::{Reloader, Reloads};
+use crate::life::settings::Settings;
 use crate::metrics::{Clients, Counters, Metrics};
 use crate::rejects::Rejects;
 use crate::steer::held::Room;
@@ -34,8 +37,6 @@ use crate::view::{BrokerState, health};
 
 /// How long the gateway's own connections may take to be made, and its own calls to be answered.
 const OWN_CALLS: Duration = Duration::from_secs(5);
-/// How long open connections may take to end once the gateway stops.
-const STOP_WAIT: Duration = Duration::from_secs(5);
 
 /// One listener.
 pub struct Door {
@@ -45,12 +46,19 @@ pub struct Door {
     pub zone: Option<Zone>,
     /// What its clients are told.
     pub endpoints: Endpoints,
-    /// TLS towards clients.
-    pub tls: Option<TlsAcceptor>,
     /// Who clients are towards the brokers, where their certificates say so.
     pub identities: Option<Identities>,
     /// The load balancers in front.
     pub balancers: Option<ProxyProtocol>,
+    /// TLS towards clients, as connections to come have it.
+    pub tls: Option<ArcSwap<ServerConfig>>,
+}
+
+impl Door {
+    /// What a connection that comes now is accepted with.
+    pub fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.load_full()))
+    }
 }
 
 impl std::fmt::Debug for Door {
@@ -62,10 +70,12 @@ impl std::fmt::Debug for Door {
 /// What every session shares.
 #[derive(Debug)]
 pub struct Gateway {
-    /// The rules for zones.
-    pub zones: Zones,
-    /// This gateway among the others.
-    pub fleet: Fleet,
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its zone.
+    pub zone: Zone,
+    /// What a reload can change.
+    settings: ArcSwap<Settings>,
     /// The zone of brokers that say nothing of theirs.
     pub unknown_zone: Zone,
     /// The cluster.
@@ -75,12 +85,6 @@ pub struct Gateway {
     /// TLS of clients' connections to brokers. Without our certificate, unless brokers go by SASL: a client must not be
     /// taken for us.
     pub client_tls: Option<ClientTls>,
-    /// The longest frame, bytes.
-    pub frame_max: usize,
-    /// The longest TLS handshake, and then the longest wait for the first request's header.
-    pub handshake_max: Duration,
-    /// How long a connection may be without traffic: `limits.idle`.
-    pub idle_max: Duration,
     /// Bytes by leg, API and zones.
     pub ledger: Ledger,
     /// Counters of the data path.
@@ -93,6 +97,12 @@ pub struct Gateway {
     pub pace: Pace,
     /// Open files.
     pub descriptors: Descriptors,
+    /// Endpoints that are bound.
+    pub listening: Listening,
+    /// How it ends.
+    pub drain: Arc<Drain>,
+    /// What became of changed files.
+    pub reloads: Reloads,
     /// What went wrong.
     pub rejects: Rejects,
     /// Room for answers that are held in memory.
@@ -102,6 +112,16 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// What the file says, as far as it can change: taken once for whatever is decided by it.
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// Takes over other settings. Decisions under way end by the old ones.
+    pub fn change(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
     /// Opens a connection to a broker under the gateway's own identity.
     ///
     /// # Errors
@@ -114,23 +134,23 @@ impl Gateway {
     /// gateway is there: anything else is a wrong setting, or an attempt to fill our memory with labels. The last value
     /// says whether a name was ignored for that.
     pub fn client_zone(&self, mut facts: ClientFacts<'_>) -> (Zone, Rule, bool) {
-        let mut ignored = false;
+        let (settings, mut ignored) = (self.settings(), false);
         loop {
-            let (zone, rule) = self.zones.client_zone(&facts);
+            let (zone, rule) = settings.zones.client_zone(&facts);
             let said_by_client = match rule {
                 Rule::ClientIdTag => &mut facts.client_id,
                 Rule::Rack => &mut facts.rack,
                 _ => return (zone, rule, ignored),
             };
-            if self.is_known(&zone) {
+            if self.is_known(&settings.fleet, &zone) {
                 return (zone, rule, ignored);
             }
             (*said_by_client, ignored) = (None, true);
         }
     }
 
-    fn is_known(&self, zone: &Zone) -> bool {
-        let gateways = self.fleet.peers.iter().map(|p| &p.zone).chain([&self.fleet.zone]);
+    fn is_known(&self, fleet: &Fleet, zone: &Zone) -> bool {
+        let gateways = fleet.peers.iter().map(|p| &p.zone).chain([&fleet.zone]);
         gateways.chain(self.cluster.view().brokers.values().map(|b| &b.zone)).any(|z| z == zone)
     }
 
@@ -157,11 +177,12 @@ impl Gateway {
 
 /// A gateway with its listeners bound, ready to run.
 pub struct App {
+    config: Config,
     gateway: Arc<Gateway>,
     metrics: Arc<Metrics>,
     watcher: Watcher,
     doors: Vec<(Arc<Door>, listen::Bound)>,
-    admin: (SocketAddr, tokio::net::TcpListener, Option<config::Secret>),
+    admin: tokio::net::TcpListener,
     tiering: Option<tier::open::Plans>,
     health: (Dialer, mpsc::Sender<(BrokerId, bool)>),
 }
@@ -176,96 +197,70 @@ impl App {
         let dialer = dialer(&config)?;
         let (news, receiver) = mpsc::channel(1024);
         let unknown_zone = Zone::new("unknown").context("the zone \"unknown\"")?;
-        let (watcher, cluster) = Watcher::new(source(&config, &dialer, &unknown_zone), receiver);
-        let frame_max = usize::try_from(config.limits.frame.0).unwrap_or(usize::MAX).min(i32::MAX as usize);
+        let (watcher, cluster) =
+            Watcher::new(source(&config, &dialer, &unknown_zone), broker_zones(&config), receiver);
+        let settings = Settings::of(&config);
         let gateway = Arc::new(Gateway {
-            zones: config.zones.clone(),
-            fleet: fleet(&config),
+            id: config.gateway.id.as_str().into(),
+            zone: config.gateway.zone.clone(),
             unknown_zone,
             cluster,
             dialer: dialer.clone(),
             client_tls: client_tls(&config, config.cluster.auth.is_some())?,
-            frame_max,
-            handshake_max: config.limits.handshake,
-            idle_max: config.limits.idle,
             ledger: Ledger::new(config.gateway.zone.clone()),
             counters: Counters::default(),
             clients: Clients::default(),
             connections: Connections::new(config.limits.connections, config.limits.connections_per_ip),
             pace: Pace::new(config.limits.accept_rate, config.limits.handshakes),
             descriptors: Descriptors::default(),
+            listening: Listening::default(),
+            drain: Arc::default(),
+            reloads: Reloads::default(),
             rejects: Rejects::default(),
-            held: Room::new(config.limits.in_flight_bytes.0, frame_max),
+            held: Room::new(config.limits.in_flight_bytes.0, settings.frame_max),
             tier: tier::Handle::new(config.store.is_some(), config.tiering.clone()),
+            settings: ArcSwap::from_pointee(settings),
         });
         let mut doors = Vec::new();
         for listener in &config.listeners {
-            doors.push((Arc::new(door(listener)?), listen::Bound::bind(listener).await?));
+            doors.push((Arc::new(door(listener)?), listen::Bound::bind(listener, &gateway.listening).await?));
         }
         let admin = tokio::net::TcpListener::bind(config.gateway.admin).await;
         let admin = admin.with_context(|| format!("gateway.admin: cannot bind {}", config.gateway.admin))?;
         let metrics = Arc::new(Metrics::new(&gateway)?);
-        Ok(Self {
-            gateway,
-            metrics,
-            watcher,
-            doors,
-            tiering: tier::open::Plans::of(&config, &dialer),
-            admin: (config.gateway.admin, admin, config.gateway.admin_token),
-            health: (dialer, news),
-        })
+        let tiering = tier::open::Plans::of(&config, &dialer);
+        let health = (dialer, news);
+        Ok(Self { config, gateway, metrics, watcher, doors, admin, tiering, health })
     }
 
-    /// Runs until `stop`, then waits a little for connections to end.
-    pub async fn run(self, stop: CancellationToken) {
-        let tasks = TaskTracker::new();
+    /// Runs by `orders`; `file` is what a reload reads. Ends after a drain, or at once when told so.
+    pub async fn run(self, file: PathBuf, orders: Orders) {
+        let (stop, gateway) = (orders.stop.clone(), self.gateway);
+        let doors = self.doors.iter().map(|(door, _)| door.clone()).collect();
+        let ending = Ending::new(gateway.clone(), orders.clone());
+        let (tasks, work) = (&ending.tasks, &ending.work);
         tasks.spawn(self.watcher.run(stop.clone()));
         let (dialer, news) = self.health;
-        tasks.spawn(health::run(self.gateway.cluster.clone(), dialer, news, tasks.clone(), stop.clone()));
-        tasks.spawn(probe::run(self.gateway.fleet.clone(), stop.clone()));
-        let page = admin::Admin { gateway: self.gateway.clone(), metrics: self.metrics, token: self.admin.2 };
-        tasks.spawn(admin::run(self.admin.1, Arc::new(page), tasks.clone(), stop.clone()));
+        tasks.spawn(health::run(gateway.cluster.clone(), dialer, news, tasks.clone(), stop.clone()));
+        tasks.spawn(probe::run(gateway.clone(), stop.clone()));
+        let token = self.config.gateway.admin_token.clone();
+        let page = admin::Admin { gateway: gateway.clone(), metrics: self.metrics, token };
+        tasks.spawn(admin::run(self.admin, Arc::new(page), tasks.clone(), stop.clone()));
         if let Some(plans) = self.tiering {
-            tasks.spawn(plans.run(self.gateway.clone(), tasks.clone(), stop.clone()));
+            work.spawn(plans.run(gateway.clone(), work.clone(), stop.clone()));
         }
         for (door, bound) in self.doors {
-            bound.run(&self.gateway, &door, &tasks, &stop);
+            bound.run(&gateway, &door, &ending.clients, (&ending.closing, &stop));
         }
-        tracing::info!(admin = %self.admin.0, gateway = %self.gateway.fleet.id, zone = %self.gateway.fleet.zone, "running");
-        stop.cancelled().await;
-        tasks.close();
-        if tokio::time::timeout(STOP_WAIT, tasks.wait()).await.is_err() {
-            tracing::info!(open = tasks.len(), "connections still open at the deadline were cut");
-        }
-    }
-}
-
-fn fleet(config: &Config) -> Fleet {
-    let peers = config.fleet.members.iter().map(|m| Peer {
-        id: m.id.clone(),
-        zone: m.zone.clone(),
-        listener: m.listener.clone(),
-        endpoints: Endpoints {
-            host: m.advertise.host.clone(),
-            sni_port: m.advertise.port.unwrap_or_default(),
-            brokers: m.brokers.clone(),
-        },
-        admin: (m.admin.host.clone(), m.admin.port),
-        alive: AtomicBool::new(true),
-    });
-    Fleet {
-        id: config.gateway.id.as_str().into(),
-        zone: config.gateway.zone.clone(),
-        peers: peers.collect(),
-        fallback: config.zones.when_zone_has_no_gateway,
+        tracing::info!(admin = %self.config.gateway.admin, gateway = %gateway.id, zone = %gateway.zone, "running");
+        let reloader = Reloader::new(file, self.config, gateway, doors);
+        tasks.spawn(reloader.run(orders.reload, stop));
+        ending.run().await;
     }
 }
 
 fn door(listener: &Listener) -> anyhow::Result<Door> {
-    let tls = listener.tls.as_ref().map(|t| {
-        kafka::client::server_config(&t.cert, &t.key, t.client_ca.as_deref())
-            .with_context(|| format!("listeners[{}].tls", listener.name))
-    });
+    let tls = server_tls(listener)?;
     Ok(Door {
         name: listener.name.clone(),
         zone: listener.zone.clone(),
@@ -274,19 +269,35 @@ fn door(listener: &Listener) -> anyhow::Result<Door> {
             sni_port: listener.advertise.port.unwrap_or(listener.bind.port()),
             brokers: listener.brokers.clone(),
         },
-        tls: tls.transpose()?.map(TlsAcceptor::from),
         identities: listener.tls.as_ref().and_then(|t| t.identities.as_deref()).map(Identities::new),
         balancers: listener.proxy_protocol.clone(),
+        tls: tls.map(ArcSwap::new),
     })
+}
+
+/// A listener's TLS, from its files as they are now.
+pub(crate) fn server_tls(listener: &Listener) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    let Some(t) = &listener.tls else { return Ok(None) };
+    let tls = kafka::client::server_config(&t.cert, &t.key, t.client_ca.as_deref());
+    Ok(Some(tls.with_context(|| format!("listeners[{}].tls", listener.name))?))
 }
 
 /// TLS towards brokers, with or without our own certificate.
 fn client_tls(config: &Config, with_certificate: bool) -> anyhow::Result<Option<ClientTls>> {
+    let Some(tls) = broker_tls(config, with_certificate)? else { return Ok(None) };
+    let name = config.cluster.tls.as_ref().and_then(|t| t.server_name.as_deref());
+    Ok(Some(ClientTls::new(tls, name).context("cluster.tls.server_name")?))
+}
+
+/// The same from its files as they are now.
+pub(crate) fn broker_tls(
+    config: &Config,
+    with_certificate: bool,
+) -> anyhow::Result<Option<Arc<ClientConfig>>> {
     let Some(t) = &config.cluster.tls else { return Ok(None) };
     let own = |path: &Option<PathBuf>| path.clone().filter(|_| with_certificate);
     let tls = kafka::client::client_config(t.ca.as_deref(), own(&t.cert).as_deref(), own(&t.key).as_deref());
-    let tls = ClientTls::new(tls.context("cluster.tls")?, t.server_name.as_deref());
-    Ok(Some(tls.context("cluster.tls.server_name")?))
+    Ok(Some(tls.context("cluster.tls")?))
 }
 
 /// How the gateway reaches brokers.
@@ -305,12 +316,12 @@ pub fn dialer(config: &Config) -> anyhow::Result<Dialer> {
 
 fn source(config: &Config, dialer: &Dialer, unknown_zone: &Zone) -> Source {
     let servers = config.cluster.bootstrap.iter().map(|s| (s.host.clone(), s.port)).collect();
-    let zones = config.zones.brokers.iter();
-    Source {
-        bootstrap: Bootstrap::new(dialer.clone(), servers),
-        zones: zones.map(|(id, zone)| (BrokerId(*id), zone.clone())).collect(),
-        unknown_zone: unknown_zone.clone(),
-    }
+    Source { bootstrap: Bootstrap::new(dialer.clone(), servers), unknown_zone: unknown_zone.clone() }
+}
+
+/// The zones that the file gives brokers.
+pub(crate) fn broker_zones(config: &Config) -> BTreeMap<BrokerId, Zone> {
+    config.zones.brokers.iter().map(|(id, zone)| (BrokerId(*id), zone.clone())).collect()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod facade;
 pub mod fleet;
 pub mod identity;
 pub mod ledger;
+pub mod life;
 pub mod metrics;
 pub mod rejects;
 pub mod session;

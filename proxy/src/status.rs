@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Gateway;
+use crate::life::drain::Spread;
+use crate::life::{headroom, ready};
 use crate::tier::report::{self, TierStatus};
 
 /// The whole page.
@@ -18,6 +20,12 @@ pub struct Status {
     pub version: String,
     /// The cluster's id, once it has answered.
     pub cluster_id: Option<String>,
+    /// Whether it runs or ends.
+    #[serde(default)]
+    pub life: Life,
+    /// Limits, and what is used of them.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
     /// Open client connections.
     pub connections: u64,
     /// Brokers.
@@ -35,6 +43,33 @@ pub struct Status {
     /// The tier, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<TierStatus>,
+}
+
+/// Whether the gateway runs or ends, and what it has taken over while it ran.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Life {
+    /// What is missing for it to be ready; nothing: it is.
+    pub not_ready: Vec<String>,
+    /// Seconds until what is still open is cut, once it is draining.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_seconds_left: Option<u64>,
+    /// What became of changed files, by outcome.
+    pub reloads: Vec<Rejected>,
+    /// Sections of the file that count from the next start.
+    pub needs_restart: Vec<String>,
+}
+
+/// A limit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Limit {
+    /// Its name.
+    pub limit: String,
+    /// What is used.
+    pub used: u64,
+    /// What there is.
+    pub max: u64,
+    /// Whether nine tenths are used.
+    pub near: bool,
 }
 
 /// A broker.
@@ -119,17 +154,20 @@ impl Status {
             zone: b.zone.to_string(),
             state: format!("{:?}", b.state).to_lowercase(),
         });
-        let peers = gateway.fleet.peers.iter();
+        let settings = gateway.settings();
+        let peers = settings.fleet.peers.iter();
         let fleet = peers.map(|p| Member {
             id: p.id.clone(),
             zone: p.zone.to_string(),
             alive: p.alive.load(Relaxed),
         });
         Self {
-            gateway: gateway.fleet.id.to_string(),
-            zone: gateway.fleet.zone.to_string(),
+            gateway: gateway.id.to_string(),
+            zone: gateway.zone.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster_id: view.cluster_id.clone(),
+            life: life(gateway),
+            limits: limits(gateway),
             connections: gateway.connections.open(),
             brokers: brokers.collect(),
             fleet: fleet.collect(),
@@ -140,6 +178,24 @@ impl Status {
             tier: report::of(gateway),
         }
     }
+}
+
+fn life(gateway: &Gateway) -> Life {
+    let left = |(began, spread): (tokio::time::Instant, Spread)| {
+        spread.deadline.saturating_sub(began.elapsed()).as_secs()
+    };
+    let reloads = gateway.reloads.counts().filter(|(_, n)| *n > 0);
+    Life {
+        not_ready: ready::of(gateway).iter().map(ToString::to_string).collect(),
+        drain_seconds_left: gateway.drain.begun().map(left),
+        reloads: reloads.map(|(reason, count)| Rejected { reason: reason.into(), count }).collect(),
+        needs_restart: gateway.reloads.needs_restart().into_iter().map(Into::into).collect(),
+    }
+}
+
+fn limits(gateway: &Gateway) -> Vec<Limit> {
+    let all = headroom::of(gateway).into_iter();
+    all.map(|h| Limit { limit: h.limit.into(), used: h.used, max: h.max, near: h.is_near() }).collect()
 }
 
 fn clients(gateway: &Gateway) -> Vec<Clients> {

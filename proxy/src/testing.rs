@@ -12,8 +12,10 @@ use kafka::fetch::request::{Ask, FetchPartition, TopicRef, VERSION_TOPIC_IDS, en
 use kafka::types::{BrokerId, LeaderEpoch, Offset, Partition, TopicId};
 
 use super::{
-    Clients, Connections, Counters, Descriptors, Door, Endpoints, Gateway, Ledger, Pace, Peer, Rejects, Room,
+    Clients, Connections, Counters, Descriptors, Door, Endpoints, Gateway, Ledger, Listening, Pace, Rejects,
+    Reloads, Room, Settings,
 };
+use crate::fleet::Peer;
 use crate::session::core::Core;
 use crate::view::handle::ClusterHandle;
 use crate::view::{BrokerState, BrokerView, PartitionView, TopicView, View};
@@ -114,27 +116,35 @@ pub(crate) fn peer(id: &str, z: &str) -> Peer {
 /// The gateway, before a cluster that looks like `view` for ever.
 pub(crate) fn gateway(view: View) -> Arc<Gateway> {
     let config = config::parse(FILE, ".").expect("a sound file");
-    let frame_max = config.limits.frame.0 as usize;
+    let settings = Settings::of(&config);
     Arc::new(Gateway {
-        zones: config.zones.clone(),
-        fleet: super::fleet(&config),
+        id: config.gateway.id.as_str().into(),
+        zone: config.gateway.zone.clone(),
         unknown_zone: zone("unknown"),
         cluster: ClusterHandle::of(view),
         dialer: super::dialer(&config).expect("a dialer without TLS"),
         client_tls: None,
-        frame_max,
-        handshake_max: config.limits.handshake,
-        idle_max: config.limits.idle,
         ledger: Ledger::new(config.gateway.zone.clone()),
         counters: Counters::default(),
         clients: Clients::default(),
         connections: Connections::new(100, 100),
         pace: Pace::new(None, 100),
         descriptors: Descriptors::default(),
+        listening: Listening::default(),
+        drain: Arc::default(),
+        reloads: Reloads::default(),
         rejects: Rejects::default(),
-        held: Room::new(config.limits.in_flight_bytes.0, frame_max),
+        held: Room::new(config.limits.in_flight_bytes.0, settings.frame_max),
         tier: crate::tier::Handle::default(),
+        settings: arc_swap::ArcSwap::from_pointee(settings),
     })
+}
+
+/// Puts these gateways beside `gateway`.
+pub(crate) fn set_peers(gateway: &Gateway, peers: impl IntoIterator<Item = Peer>) {
+    let mut settings = Settings::clone(&gateway.settings());
+    settings.fleet.peers = peers.into_iter().collect();
+    gateway.change(settings);
 }
 
 /// A tier that no store has answered for yet, with a rule for topics of this pattern.

@@ -30,6 +30,15 @@ const CLEAN_EVERY: Duration = Duration::from_secs(3600);
 /// How old an object that nobody names must be: longer than the longest upload and the longest read.
 pub const GRACE: Duration = Duration::from_secs(24 * 3600);
 
+/// How the work ends.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// After the step that is under way: whatever it did is durable, and the next owner goes on from there.
+    pub leave: CancellationToken,
+    /// At once. What a step had not made durable is done again by the next owner.
+    pub stop: CancellationToken,
+}
+
 /// A partition to offload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
@@ -83,12 +92,12 @@ impl Duty {
         self.standing.contains_key(&p)
     }
 
-    /// Runs what `assigned` says, until `stop`.
+    /// Runs what `assigned` says, until one of the `ends`.
     pub async fn run(
         self: Arc<Self>,
         mut assigned: watch::Receiver<Arc<Vec<Assignment>>>,
         tasks: TaskTracker,
-        stop: CancellationToken,
+        Ends { leave, stop }: Ends,
     ) {
         let mut running = HashMap::<PartitionId, (Assignment, CancellationToken)>::new();
         loop {
@@ -107,52 +116,56 @@ impl Duty {
                 let stop = stop.child_token();
                 running.insert(assignment.name.id, (assignment.clone(), stop.clone()));
                 self.standing.insert(assignment.name.id, (assignment.name.clone(), Standing::default()));
-                let duty = self.clone();
+                let (duty, leave) = (self.clone(), leave.clone());
                 tasks.spawn(async move {
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => {}
-                        () = duty.offload(&assignment) => {}
+                        () = duty.offload(&assignment, &leave) => {}
                     }
                 });
             }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
+                () = leave.cancelled() => return,
                 changed = assigned.changed() => if changed.is_err() { return },
             }
         }
     }
 
-    /// Offloads one partition, for ever.
-    async fn offload(&self, assignment: &Assignment) {
+    /// Offloads one partition, until told to `leave`.
+    async fn offload(&self, assignment: &Assignment, leave: &CancellationToken) {
         let (mut pause, mut kept) = (PAUSE.0, Kept { waiting: None, cleaned: Instant::now() });
-        loop {
-            let trouble = match self.own(assignment, &mut pause, &mut kept).await {
-                Ok(never) => match never {},
+        while !leave.is_cancelled() {
+            let trouble = match self.own(assignment, leave, &mut pause, &mut kept).await {
+                // In its last step it may meet whoever took over meanwhile.
+                Err(_) if leave.is_cancelled() => return,
+                Ok(()) => return,
                 Err(e) => e,
             };
             tracing::warn!(topic = %assignment.name.topic, partition = %assignment.name.id.partition, "tiering: {trouble}");
             self.note(assignment, |s| s.trouble = Some(trouble.to_string()));
-            tokio::time::sleep(pause).await;
+            sleep_unless(leave, pause).await;
             pause = (pause * 2).min(PAUSE.1);
         }
     }
 
-    /// Owns the partition until something goes wrong.
+    /// Owns the partition until something goes wrong, or it is told to `leave` between two steps.
     async fn own(
         &self,
         assignment: &Assignment,
+        leave: &CancellationToken,
         pause: &mut Duration,
         kept: &mut Kept,
-    ) -> Result<std::convert::Infallible, OffloadError> {
+    ) -> Result<(), OffloadError> {
         let taken =
             Offloader::take_over(self.tools.clone(), assignment.name.clone(), assignment.rules, &self.owner);
         let mut offloader = taken.await?;
         offloader.waiting = kept.waiting;
         self.publish(&offloader);
         let mut retained = None::<Instant>;
-        loop {
+        while !leave.is_cancelled() {
             if kept.cleaned.elapsed() >= CLEAN_EVERY {
                 kept.cleaned = Instant::now();
                 let Tools { store, layout, .. } = &self.tools;
@@ -160,6 +173,10 @@ impl Duty {
             }
             let step = {
                 let _at_work = self.at_work.acquire().await;
+                // Its turn may have come after the order to leave.
+                if leave.is_cancelled() {
+                    break;
+                }
                 offloader.step().await
             };
             kept.waiting = offloader.waiting;
@@ -177,9 +194,10 @@ impl Duty {
                 }
             }
             if step == Step::Idle {
-                tokio::time::sleep(LOOK_EVERY).await;
+                sleep_unless(leave, LOOK_EVERY).await;
             }
         }
+        Ok(())
     }
 
     fn publish(&self, offloader: &Offloader) {
@@ -214,5 +232,94 @@ impl Duty {
             s.gaps += u64::from(matches!(step, Step::Gap { .. }));
             s.divergences += u64::from(matches!(step, Step::Diverged(_)));
         });
+    }
+}
+
+/// Sleeps, but not longer than until `leave`.
+async fn sleep_unless(leave: &CancellationToken, time: Duration) {
+    tokio::select! {
+        biased;
+        () = leave.cancelled() => {}
+        () = tokio::time::sleep(time) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka::client::log::Fetched;
+    use kafka::types::LeaderEpoch;
+    use store::memory::Memory;
+
+    use super::*;
+    use crate::layout::Layout;
+    use crate::offload::Pace;
+    use crate::read::Reader;
+    use crate::source::{Source, SourceError};
+    use crate::testing::{FakeLog, batch, named};
+
+    /// A log whose fetches wait until they are let go.
+    #[derive(Debug)]
+    struct Gated {
+        log: FakeLog,
+        asked: tokio::sync::Notify,
+        go: Semaphore,
+    }
+
+    #[async_trait::async_trait]
+    impl Source for Gated {
+        async fn fetch(
+            &self,
+            p: &Named,
+            from: Offset,
+            epoch: LeaderEpoch,
+            max: u32,
+        ) -> Result<Fetched, SourceError> {
+            self.asked.notify_one();
+            self.go.acquire().await.expect("open").forget();
+            self.log.fetch(p, from, epoch, max).await
+        }
+
+        async fn log_start(&self, p: &Named) -> Result<Offset, SourceError> {
+            self.log.log_start(p).await
+        }
+
+        async fn ends(&self, p: &Named) -> Result<(Offset, Offset), SourceError> {
+            self.log.ends(p).await
+        }
+
+        async fn trim(&self, p: &Named, to: Offset) -> Result<(), SourceError> {
+            self.log.trim(p, to).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_duty_that_is_to_end_gets_to_the_end_of_its_step_and_begins_no_other() {
+        let log = FakeLog::default();
+        log.with(|l| l.batches = (0..100).map(|i| batch(i * 10, 10, i)).collect());
+        let source = Arc::new(Gated { log, asked: tokio::sync::Notify::new(), go: Semaphore::new(0) });
+        let (store, layout) = (Arc::new(Memory::default()), Layout::new("cluster-1").expect("a layout"));
+        let tools = Tools {
+            store: store.clone(),
+            layout: layout.clone(),
+            source: source.clone(),
+            pace: Arc::<Pace>::default(),
+        };
+        let reader = Reader::new(store.clone(), layout.clone(), 1 << 20, TaskTracker::new());
+        let tier = Arc::new(Tier::new(store, layout, source.clone(), reader));
+        let duty = Arc::new(Duty::new(tools.clone(), tier, "me"));
+        let rules = Rules { segment_bytes: 1000, segment_age: Duration::ZERO, trim: None };
+        let assignment = Assignment { name: named(), rules, retain: Hot::default() };
+        let (_assigned, receiver) = watch::channel(Arc::new(vec![assignment]));
+        let (tasks, ends) =
+            (TaskTracker::new(), Ends { leave: CancellationToken::new(), stop: CancellationToken::new() });
+        tasks.spawn(duty.run(receiver, tasks.clone(), ends.clone()));
+        source.asked.notified().await;
+        ends.leave.cancel();
+        tasks.close();
+        assert!(!tasks.is_empty(), "its step is under way");
+        source.go.add_permits(1_000);
+        tokio::time::timeout(Duration::from_secs(20), tasks.wait()).await.expect("it ends by itself");
+        let next = Offloader::take_over(tools, named(), rules, "next").await.expect("the next owner");
+        assert_eq!(next.manifest().segments(), 1, "the step's segment is durable, and no other");
     }
 }

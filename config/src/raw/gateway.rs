@@ -1,6 +1,7 @@
 //! `gateway`, as typed.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,4 +24,6 @@ pub(crate) struct Gateway {
     pub(crate) admin: Option<Leaf<SocketAddr>>,
     /// What /metrics and /status ask for as a bearer token. Required unless `admin` is a loopback address.
     pub(crate) admin_token: Option<Secret>,
+    /// Time over which connections end after SIGTERM, 1s to 1h. Default: 25s.
+    pub(crate) drain: Option<Leaf<Duration>>,
 }

@@ -101,6 +101,7 @@ fn a_value_out_of_its_range_is_refused_and_the_range_named() {
         (limits("frame: 1023"), "limits.frame", 8, "1023B is out of range", "1KiB to 2147483647B"),
         (limits("frame: 2GiB, in_flight_bytes: 4GiB"), "limits.frame", 8, "2GiB is out of range", "1KiB to"),
         (limits("in_flight_bytes: 99MiB"), "limits.in_flight_bytes", 8, "99MiB is less than one frame", "100MiB at least"),
+        (instead("zone: az1", "zone: az1, drain: 999ms"), "gateway.drain", 1, "999ms is out of range", "1s to 1h"),
         (limits("idle: 999ms"), "limits.idle", 8, "999ms is out of range", "1s to 30d"),
         (limits("idle: 31d"), "limits.idle", 8, "31d is out of range", "1s to 30d"),
         (limits("handshake: 99ms"), "limits.handshake", 8, "99ms is out of range", "100ms to 10m"),

@@ -1,7 +1,7 @@
 //! What a change of the file needs.
 
 use super::{SMALLEST, instead, right, with};
-use crate::{Changes, diff};
+use crate::{Changes, diff, taken_over};
 
 fn change(new: &str) -> Changes {
     diff(&right(SMALLEST), &right(new))
@@ -15,6 +15,7 @@ fn each_section_says_whether_it_can_change_while_running() {
         (with("zones: {reads: as_is}"), "zones"),
         (with(&format!("fleet: {{members: [{member}]}}")), "fleet"),
         (with("limits: {idle: 1h}"), "limits"),
+        (instead("zone: az1", "zone: az1, drain: 5s"), "gateway.drain"),
     ];
     for (text, section) in live {
         assert_eq!(change(&text), Changes { live: vec![section], restart: vec![] });
@@ -28,4 +29,38 @@ fn each_section_says_whether_it_can_change_while_running() {
     for (text, sections) in restart {
         assert_eq!(change(&text), Changes { live: vec![], restart: sections });
     }
+}
+
+/// Two files with TLS, whose second differs from the first by `from` -> `to`.
+fn with_tls(from: &str, to: &str) -> (crate::Config, crate::Config) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, what) in [("a", "CERTIFICATE"), ("b", "CERTIFICATE"), ("a.key", "PRIVATE KEY")] {
+        let pem = format!("-----BEGIN {what}-----\nAA==\n-----END {what}-----\n");
+        std::fs::write(dir.path().join(name), pem).unwrap();
+    }
+    let old = format!("{SMALLEST}    tls: {{cert: a, key: a.key}}\n");
+    assert!(old.contains(from), "{from}");
+    let parse = |text: &str| super::parse_at(text, dir.path()).unwrap_or_else(|e| panic!("{text}\n{e}"));
+    (parse(&old), parse(&old.replacen(from, to, 1)))
+}
+
+#[test]
+fn certificates_may_move_and_client_certificates_be_asked_for_but_tls_comes_and_goes_with_a_restart() {
+    for to in ["cert: b", "client_ca: b, cert: a"] {
+        let (old, new) = with_tls("cert: a", to);
+        assert_eq!(diff(&old, &new), Changes { live: vec!["listeners[].tls"], restart: vec![] }, "{to}");
+        assert_eq!(taken_over(&old, &new), new, "{to}");
+    }
+    let (old, new) = with_tls("    tls: {cert: a, key: a.key}\n", "");
+    assert_eq!(diff(&old, &new), Changes { live: vec![], restart: vec!["listeners"] });
+    assert_eq!(taken_over(&old, &new), old);
+}
+
+#[test]
+fn what_needs_a_restart_stays_and_is_named_again_until_there_was_one() {
+    let old = right(SMALLEST);
+    let new = right(&format!("{}limits: {{connections: 7}}\n", instead("kafka-1", "kafka-2")));
+    let running = taken_over(&old, &new);
+    assert_eq!((running.limits.connections, &running.cluster), (7, &old.cluster));
+    assert_eq!(diff(&running, &new), Changes { live: vec![], restart: vec!["cluster"] });
 }

@@ -86,6 +86,7 @@ fn what_is_left_out_gets_the_documented_default() {
     let config = right(SMALLEST);
     assert_eq!(config.gateway.id, "gw-host");
     assert_eq!(config.gateway.admin.to_string(), "127.0.0.1:9644");
+    assert_eq!(config.gateway.drain, Duration::from_secs(25));
     assert_eq!(
         (config.listeners[0].advertise.host.as_str(), config.listeners[0].advertise.port),
         ("127.0.0.1", None)

@@ -1,12 +1,13 @@
 //! `gateway`: who this gateway is.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::files::{read_text, secret};
 use crate::check::Check;
 use crate::raw::cluster::Secret as RawSecret;
 use crate::raw::gateway as raw;
-use crate::{Secret, Zone, defaults};
+use crate::{Secret, Zone, defaults, format_duration};
 
 /// This gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,11 @@ pub struct Gateway {
     pub admin: SocketAddr,
     /// What `/metrics` and `/status` ask for; there unless `admin` is a loopback address.
     pub admin_token: Option<Secret>,
+    /// Time over which connections end after SIGTERM; 1 s to 1 h.
+    pub drain: Duration,
 }
+
+const DRAIN_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
 /// Longest gateway id, in bytes.
 const ID_BYTES_MAX: usize = 128;
@@ -50,7 +55,9 @@ impl Gateway {
                 None
             }
         };
-        Some(Self { id: id?, zone: zone?, admin, admin_token })
+        let show = |d: &Duration| format_duration(*d);
+        let drain = check.bounded(("gateway", "drain"), &raw.drain, defaults::DRAIN, DRAIN_BOUNDS, show);
+        Some(Self { id: id?, zone: zone?, admin, admin_token, drain })
     }
 }
 

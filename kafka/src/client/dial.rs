@@ -133,7 +133,7 @@ pub(super) async fn try_all(
 }
 
 fn connector(tls: &ClientTls) -> TlsConnector {
-    TlsConnector::from(tls.config.clone())
+    TlsConnector::from(tls.config())
 }
 
 async fn resolve(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {

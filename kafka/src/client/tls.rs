@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -64,11 +65,11 @@ pub enum TlsError {
     ServerName(String),
 }
 
-/// What a client needs to speak TLS to a broker. Cheap to clone.
+/// What a client needs to speak TLS to a broker. Cheap to clone; clones share what [`ClientTls::renew`] replaces.
 #[derive(Clone)]
 pub struct ClientTls {
     /// Roots, optional client certificate, protocol versions.
-    pub config: Arc<ClientConfig>,
+    config: Arc<ArcSwap<ClientConfig>>,
     /// The name to ask for (SNI) and to check the certificate against, if not the dialled host's.
     pub server_name: Option<ServerName<'static>>,
 }
@@ -79,7 +80,18 @@ impl ClientTls {
     /// # Errors
     /// [`TlsError::ServerName`].
     pub fn new(config: Arc<ClientConfig>, server_name: Option<&str>) -> Result<Self, TlsError> {
+        let config = Arc::new(ArcSwap::new(config));
         Ok(Self { config, server_name: server_name.map(parse_server_name).transpose()? })
+    }
+
+    /// The configuration for a connection that is made now.
+    pub(super) fn config(&self) -> Arc<ClientConfig> {
+        self.config.load_full()
+    }
+
+    /// Replaces roots and certificate for all connections to come, of every clone.
+    pub fn renew(&self, config: Arc<ClientConfig>) {
+        self.config.store(config);
     }
 
     /// The name to verify when `host` is dialled.

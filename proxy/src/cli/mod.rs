@@ -47,6 +47,9 @@ enum Output {
 enum Command {
     /// Run one gateway until SIGTERM or SIGINT.
     ///
+    /// The first of them drains: connections end one by one over `gateway.drain`. A second one stops at once. SIGHUP reads
+    /// the file again.
+    ///
     /// Set RUST_LOG (for example RUST_LOG=tidegate_proxy=debug) for more log lines.
     Run {
         /// The configuration file.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use tidegate_proxy::app::App;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tidegate_proxy::life::Orders;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 pub(super) fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
@@ -17,26 +17,49 @@ pub(super) fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let stop = CancellationToken::new();
+        let (orders, signals) = (Orders::default(), Signals::listen()?);
         let app = App::build(config).await?;
-        let running = tokio::spawn(app.run(stop.clone()));
-        wait_for_signal().await?;
-        tracing::info!("stopping");
-        stop.cancel();
-        running.await.context("the gateway's main task")
+        let mut running = tokio::spawn(app.run(path.to_owned(), orders.clone()));
+        let signals = signals.obey(&orders);
+        tokio::select! {
+            ended = &mut running => ended,
+            () = signals => running.await,
+        }
+        .context("the gateway's main task")
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut reload = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = reload.recv() => tracing::warn!("SIGHUP: nothing can be reloaded in this version; restart the gateway"),
+/// What the gateway is told by signals.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on none of them ends the process by itself.
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// SIGHUP reloads; the first SIGTERM or SIGINT drains, the second stops at once.
+    async fn obey(mut self, orders: &Orders) {
+        loop {
+            let end = tokio::select! {
+                _ = self.terminate.recv() => true,
+                _ = self.interrupt.recv() => true,
+                _ = self.hangup.recv() => false,
+            };
+            match (end, orders.drain.is_cancelled()) {
+                (false, _) => orders.reload.notify_one(),
+                (true, false) => orders.drain.cancel(),
+                (true, true) => return orders.stop.cancel(),
+            }
         }
     }
 }

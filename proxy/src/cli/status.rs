@@ -10,7 +10,7 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper_util::rt::TokioIo;
-use tidegate_proxy::status::Status;
+use tidegate_proxy::status::{Life, Status};
 use tidegate_proxy::tier::report::TierStatus;
 
 use super::{Output, table};
@@ -81,6 +81,12 @@ fn tables(s: &Status) -> String {
         s.cluster_id.as_deref().unwrap_or("not reached yet"),
         s.connections
     )];
+    out.extend(life(&s.life));
+    let limits = s.limits.iter().map(|l| {
+        let note = if l.near { "near its end" } else { "" };
+        vec![l.limit.clone(), l.used.to_string(), l.max.to_string(), note.to_owned()]
+    });
+    out.push(table(&["limit", "used", "of", ""], limits));
     let brokers = s.brokers.iter();
     let brokers = brokers.map(|b| vec![b.id.to_string(), b.address.clone(), b.zone.clone(), b.state.clone()]);
     out.push(table(&["broker", "address", "zone", "state"], brokers));
@@ -99,6 +105,17 @@ fn tables(s: &Status) -> String {
     }
     out.extend(s.tier.iter().flat_map(tier));
     out.join("\n\n")
+}
+
+/// What an operator should know first: that it ends, isn't ready, or wants a restart.
+fn life(life: &Life) -> Vec<String> {
+    let draining = life.drain_seconds_left.map(|s| format!("draining, {s} s left"));
+    let missing = life.not_ready.iter().map(|m| format!("not ready: {m}"));
+    let restart = &life.needs_restart;
+    let restart = (!restart.is_empty())
+        .then(|| format!("changed in the file, and counts from the next start: {}", restart.join(", ")));
+    let lines: Vec<_> = draining.into_iter().chain(missing).chain(restart).collect();
+    if lines.is_empty() { Vec::new() } else { vec![lines.join("\n")] }
 }
 
 fn tier(t: &TierStatus) -> Vec<String> {

@@ -17,8 +17,8 @@ struct Counts {
 /// The bounds and the counts.
 #[derive(Debug)]
 pub struct Connections {
-    max: u64,
-    max_per_ip: u64,
+    max: AtomicU64,
+    max_per_ip: AtomicU64,
     counts: Arc<Counts>,
 }
 
@@ -33,7 +33,19 @@ pub struct Admitted {
 impl Connections {
     /// Bounds: `limits.connections` and `limits.connections_per_ip`.
     pub fn new(max: u32, max_per_ip: u32) -> Self {
-        Self { max: max.into(), max_per_ip: max_per_ip.into(), counts: Arc::default() }
+        let (max, max_per_ip) = (AtomicU64::new(max.into()), AtomicU64::new(max_per_ip.into()));
+        Self { max, max_per_ip, counts: Arc::default() }
+    }
+
+    /// Other bounds from now on. Connections that are open stay.
+    pub fn bound(&self, max: u32, max_per_ip: u32) {
+        self.max.store(max.into(), Relaxed);
+        self.max_per_ip.store(max_per_ip.into(), Relaxed);
+    }
+
+    /// The bound on all.
+    pub fn max(&self) -> u64 {
+        self.max.load(Relaxed)
     }
 
     /// Open connections now.
@@ -57,7 +69,7 @@ impl Connections {
     /// [`Fault::TooMany`]: no more in all.
     pub fn admit_unknown(&self) -> Result<Admitted, Fault> {
         let admitted = Admitted { ip: None, counts: self.counts.clone() };
-        match self.counts.open.fetch_add(1, Relaxed) < self.max {
+        match self.counts.open.fetch_add(1, Relaxed) < self.max() {
             true => Ok(admitted),
             false => Err(Fault::TooMany("limits.connections")),
         }
@@ -71,7 +83,7 @@ impl Connections {
         admitted.ip = Some(ip);
         let mut from_here = self.counts.by_ip.entry(ip).or_default();
         *from_here += 1;
-        match *from_here <= self.max_per_ip {
+        match *from_here <= self.max_per_ip.load(Relaxed) {
             true => Ok(()),
             false => Err(Fault::TooMany(PER_IP)),
         }
@@ -101,8 +113,11 @@ mod tests {
         assert_eq!(c.admit(a).expect_err("refused").reason(), "too_many_connections_per_ip");
         let other = c.admit(b).expect("another address");
         assert_eq!(c.admit(b).expect_err("refused").reason(), "too_many_connections");
+        c.bound(3, 1);
         drop(held);
-        assert!(c.admit(a).is_ok());
+        let one = c.admit(a).expect("room returned");
+        assert_eq!(c.admit(a).expect_err("a lower bound counts").reason(), "too_many_connections_per_ip");
+        drop(one);
         drop(other);
         assert_eq!(c.open(), 0);
         assert!(c.counts.by_ip.is_empty());

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,6 +23,25 @@ const BACKLOG: u32 = 1024;
 /// Pause after a failed accept (descriptors exhausted): the socket stays ready, so without one this would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many endpoints are bound, of how many.
+#[derive(Debug, Default)]
+pub struct Listening {
+    open: AtomicUsize,
+    all: AtomicUsize,
+}
+
+impl Listening {
+    /// Bound endpoints, and all there should be.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.open.load(Relaxed), self.all.load(Relaxed))
+    }
+
+    fn opened(&self, n: usize) {
+        self.all.fetch_add(n, Relaxed);
+        self.open.fetch_add(n, Relaxed);
+    }
+}
+
 /// Bound sockets and the broker each stands for.
 #[derive(Debug)]
 pub struct Bound(Vec<(TcpListener, Option<BrokerId>)>);
@@ -31,7 +51,7 @@ impl Bound {
     ///
     /// # Errors
     /// A port that can't be bound.
-    pub async fn bind(listener: &Listener) -> anyhow::Result<Self> {
+    pub async fn bind(listener: &Listener, listening: &Listening) -> anyhow::Result<Self> {
         let mut sockets = vec![(open(listener.bind, &listener.name)?, None)];
         if let Some((first, last)) = listener.brokers.port_range() {
             for port in first..=last {
@@ -40,16 +60,17 @@ impl Bound {
                 sockets.push((open(address, &listener.name)?, Some(BrokerId(id))));
             }
         }
+        listening.opened(sockets.len());
         Ok(Self(sockets))
     }
 
-    /// Accepts on every socket until `stop`.
+    /// Accepts on every socket until `closing`; serves what came until `stop`.
     pub fn run(
         self,
         gateway: &Arc<Gateway>,
         door: &Arc<Door>,
         tasks: &TaskTracker,
-        stop: &CancellationToken,
+        (closing, stop): (&CancellationToken, &CancellationToken),
     ) {
         for (socket, broker) in self.0 {
             let entrance = Entrance {
@@ -59,7 +80,16 @@ impl Bound {
                 tasks: tasks.clone(),
                 stop: stop.clone(),
             };
-            tasks.spawn(entrance.accept(socket));
+            let (closing, stop, gateway) = (closing.clone(), stop.clone(), gateway.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = closing.cancelled() => {}
+                    () = entrance.accept(socket) => {}
+                }
+                gateway.listening.open.fetch_sub(1, Relaxed);
+            });
         }
     }
 }
@@ -85,19 +115,9 @@ struct Entrance {
 impl Entrance {
     async fn accept(self, socket: TcpListener) {
         loop {
-            let accepted = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                accepted = socket.accept() => accepted,
-            };
-            match accepted {
+            match socket.accept().await {
                 Ok((tcp, peer)) => {
-                    let turn = self.gateway.pace.turn(&self.gateway.rejects);
-                    let slot = tokio::select! {
-                        biased;
-                        () = self.stop.cancelled() => return,
-                        slot = turn => slot,
-                    };
+                    let slot = self.gateway.pace.turn(&self.gateway.rejects).await;
                     self.admit(tcp, peer, slot);
                 }
                 Err(e) => {
@@ -138,10 +158,13 @@ impl Entrance {
             };
             tokio::select! {
                 biased;
-                () = stop.cancelled() => {}
-                ended = served => if let Err(fault) = ended {
-                    gateway.rejects.connection(client.ip(), &fault);
-                },
+                () = stop.cancelled() => gateway.drain.note(true),
+                ended = served => {
+                    gateway.drain.note(false);
+                    if let Err(fault) = ended {
+                        gateway.rejects.connection(client.ip(), &fault);
+                    }
+                }
             }
         });
     }
@@ -157,7 +180,7 @@ async fn whose(
     if !door.balancers.as_ref().is_some_and(|balancers| balancers.trusts(peer.ip())) {
         return Ok(peer.ip());
     }
-    let read = tokio::time::timeout(gateway.handshake_max, proxy_header::read(tcp));
+    let read = tokio::time::timeout(gateway.settings().handshake_max, proxy_header::read(tcp));
     match read.await.map_err(|_| HeaderError::Late)?? {
         Origin::Client(ip) => Ok(ip),
         Origin::Balancer => Ok(peer.ip()),
@@ -183,7 +206,7 @@ mod tests {
             let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let address = socket.local_addr().expect("bound");
             let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-            Bound(vec![(socket, None)]).run(&gateway, &door, &tasks, &stop);
+            Bound(vec![(socket, None)]).run(&gateway, &door, &tasks, (&stop, &stop));
             let _first = gateway.connections.admit(address.ip()).expect("there is room for one");
             let mut second = TcpStream::connect(address).await.expect("accepted by the kernel");
             assert_eq!(second.read(&mut [0]).await.unwrap_or(0), 0, "closed");

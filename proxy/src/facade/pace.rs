@@ -4,15 +4,19 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use governor::clock::Clock;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::rejects::Rejects;
 
-/// The two bounds.
+/// The two bounds, which a reload may replace.
 #[derive(Debug)]
-pub struct Pace {
+pub struct Pace(ArcSwap<Bounds>);
+
+#[derive(Debug)]
+struct Bounds {
     rate: Option<DefaultDirectRateLimiter>,
     handshakes: Arc<Semaphore>,
 }
@@ -20,20 +24,32 @@ pub struct Pace {
 impl Pace {
     /// Bounds: `limits.accept_rate` and `limits.handshakes`.
     pub fn new(rate: Option<NonZeroU32>, handshakes: u32) -> Self {
-        let rate = rate.map(|n| RateLimiter::direct(Quota::per_second(n)));
-        let handshakes = (handshakes as usize).min(Semaphore::MAX_PERMITS);
-        Self { rate, handshakes: Arc::new(Semaphore::new(handshakes)) }
+        Self(ArcSwap::from_pointee(Bounds::new(rate, handshakes)))
+    }
+
+    /// Sets other bounds for connections to come.
+    pub fn bound(&self, rate: Option<NonZeroU32>, handshakes: u32) {
+        self.0.store(Arc::new(Bounds::new(rate, handshakes)));
     }
 
     /// Waits for a connection's turn. What it returns is to be dropped when the connection has reached its broker, or is
     /// given up.
     pub async fn turn(&self, rejects: &Rejects) -> Option<OwnedSemaphorePermit> {
-        self.rate(rejects).await;
-        if let Ok(slot) = self.handshakes.clone().try_acquire_owned() {
+        let bounds = self.0.load_full();
+        bounds.rate(rejects).await;
+        if let Ok(slot) = bounds.handshakes.clone().try_acquire_owned() {
             return Some(slot);
         }
         rejects.waits("handshakes", "limits.handshakes");
-        self.handshakes.clone().acquire_owned().await.ok()
+        bounds.handshakes.clone().acquire_owned().await.ok()
+    }
+}
+
+impl Bounds {
+    fn new(rate: Option<NonZeroU32>, handshakes: u32) -> Self {
+        let rate = rate.map(|n| RateLimiter::direct(Quota::per_second(n)));
+        let handshakes = (handshakes as usize).min(Semaphore::MAX_PERMITS);
+        Self { rate, handshakes: Arc::new(Semaphore::new(handshakes)) }
     }
 
     async fn rate(&self, rejects: &Rejects) {
@@ -77,6 +93,9 @@ mod tests {
         assert!(early.is_err(), "there was room for one");
         drop(first);
         assert!(second.await.is_some());
+        pace.bound(None, 2);
+        let both = (pace.turn(&rejects).await, pace.turn(&rejects).await);
+        assert!(both.0.is_some() && both.1.is_some(), "a reload gave more room");
         assert_eq!(rejects.counts(), [("handshakes", 1)]);
     }
 }

@@ -47,6 +47,13 @@ pub struct Peer {
     pub alive: AtomicBool,
 }
 
+impl Peer {
+    /// Whether the other one, of another file, is this one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.id, &self.listener, &self.admin) == (&other.id, &other.listener, &other.admin)
+    }
+}
+
 /// This gateway among the others.
 #[derive(Clone, Debug)]
 pub struct Fleet {
@@ -58,6 +65,8 @@ pub struct Fleet {
     pub peers: Arc<[Peer]>,
     /// What to do when a zone has no living gateway.
     pub fallback: WhenNoGateway,
+    /// Set once this gateway is about to end: clients are told others then, if there are any.
+    pub leaving: Arc<AtomicBool>,
 }
 
 /// A gateway that could take a client.
@@ -95,20 +104,27 @@ impl Fleet {
         self.zone == *zone || self.peers.iter().any(lives)
     }
 
+    /// How many others live.
+    pub fn living_peers(&self) -> usize {
+        self.peers.iter().filter(|p| p.alive.load(Relaxed)).count()
+    }
+
     fn candidates<'a>(&'a self, zone: &Zone, listener: &str, own: &'a Endpoints) -> Vec<Candidate<'a>> {
-        let living = |in_zone: bool| {
+        let stays = !self.leaving.load(Relaxed);
+        let living = |in_zone: bool, with_here: bool| {
             let peers = self.peers.iter().filter(move |p| p.listener == listener && p.alive.load(Relaxed));
             let peers = peers.filter(move |p| !in_zone || p.zone == *zone);
             let here = Candidate { id: &self.id, zone: &self.zone, endpoints: own };
-            let here = (!in_zone || self.zone == *zone).then_some(here);
+            let here = (with_here && (!in_zone || self.zone == *zone)).then_some(here);
             let peers = peers.map(|p| Candidate { id: &p.id, zone: &p.zone, endpoints: &p.endpoints });
             peers.chain(here).collect::<Vec<_>>()
         };
-        match living(true) {
-            found if !found.is_empty() => found,
-            _ if self.fallback == WhenNoGateway::Any => living(false),
-            _ => Vec::new(),
-        }
+        let anywhere = self.fallback == WhenNoGateway::Any;
+        // Better one that is about to end than none at all: it may come back at the same address.
+        let choices =
+            [(true, stays, true), (false, stays, anywhere), (true, true, true), (false, true, anywhere)];
+        let mut found = choices.iter().filter(|c| c.2).map(|c| living(c.0, c.1));
+        found.find(|found| !found.is_empty()).unwrap_or_default()
     }
 }
 
@@ -152,7 +168,7 @@ mod tests {
             alive: AtomicBool::new(true),
         };
         let peers = [peer("b0", "az2"), peer("b1", "az2"), peer("c0", "az3")];
-        Fleet { id: "a0".into(), zone: zone("az1"), peers: peers.into(), fallback }
+        Fleet { id: "a0".into(), zone: zone("az1"), peers: peers.into(), fallback, leaving: Arc::default() }
     }
 
     fn hosts(fleet: &Fleet, z: &str) -> Vec<String> {
@@ -182,6 +198,21 @@ mod tests {
         assert_eq!(hosts(&any, "az3"), ["a0", "b0", "b1"]);
         assert_eq!(hosts(&any, "az9"), ["a0", "b0", "b1"]);
         assert!(hosts(&fleet(WhenNoGateway::Refuse), "az9").is_empty());
+    }
+
+    #[test]
+    fn a_gateway_that_leaves_sends_clients_to_others_as_long_as_there_are_any() {
+        let any = fleet(WhenNoGateway::Any);
+        any.leaving.store(true, Relaxed);
+        assert_eq!(hosts(&any, "az1"), ["b0", "b1", "c0"]);
+        assert_eq!(hosts(&any, "az2"), ["b0", "b1"]);
+        any.peers.iter().for_each(|p| p.alive.store(false, Relaxed));
+        assert_eq!(hosts(&any, "az1"), ["a0"], "nobody else is there");
+        assert_eq!(hosts(&any, "az2"), ["a0"]);
+        let refuse = fleet(WhenNoGateway::Refuse);
+        refuse.leaving.store(true, Relaxed);
+        assert_eq!(hosts(&refuse, "az1"), ["a0"], "no other gateway of the zone, and no other zone's");
+        assert!(hosts(&refuse, "az9").is_empty());
     }
 
     #[test]

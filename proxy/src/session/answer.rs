@@ -55,7 +55,7 @@ impl Core {
         let due = *self.due.front().ok_or_else(|| wrong("nobody asked"))?;
         // A SASL token's answer may be empty.
         let min = if due.correlation_id.is_some() { 4 } else { 0 };
-        let len = match frame_len(bytes, min, self.gateway.frame_max).map_err(wrong)? {
+        let len = match frame_len(bytes, min, self.gateway.settings().frame_max).map_err(wrong)? {
             Peek::NeedMore(n) => return Ok(Step::NeedMore(n)),
             Peek::Ready(len) => len,
         };
@@ -190,8 +190,9 @@ impl Core {
         patch: impl Fn(&Addresses<'_>) -> Result<(T, Vec<kafka::types::BrokerId>), WireError>,
     ) -> Result<T, Fault> {
         let view = self.gateway.cluster.view();
-        let mut addresses =
-            Addresses::new(&view, &self.gateway.fleet, &self.zone, &self.door.name, &self.door.endpoints);
+        let settings = self.gateway.settings();
+        let fleet = &settings.fleet;
+        let mut addresses = Addresses::new(&view, fleet, &self.zone, &self.door.name, &self.door.endpoints);
         let (done, unmapped) = patch(&addresses).map_err(wrong)?;
         if unmapped.is_empty() {
             return Ok(done);
@@ -199,7 +200,7 @@ impl Core {
         if unmapped.iter().any(|id| !view.brokers.contains_key(id)) {
             self.gateway.cluster.nudge();
         }
-        addresses.add(&self.gateway.fleet, &self.zone, &self.door.name, &self.door.endpoints, &unmapped);
+        addresses.add(fleet, &self.zone, &self.door.name, &self.door.endpoints, &unmapped);
         let (done, unmapped) = patch(&addresses).map_err(wrong)?;
         for broker in unmapped.into_iter().filter(|id| self.door.endpoints.of(*id).is_none()) {
             self.gateway.rejects.unmapped(broker, &self.door.name);

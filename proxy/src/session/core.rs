@@ -71,6 +71,10 @@ pub struct Core {
     pub zone: Zone,
     /// Which rule said so; `None` before the first request.
     pub rule: Option<Rule>,
+    /// The settings by which the zone was settled, by number.
+    pub generation: u64,
+    /// The rack that the client has named.
+    pub rack: Option<Box<str>>,
     /// Whether the client named a zone that nothing is in, and that was counted.
     pub zone_ignored: bool,
     /// Where this session's bytes are counted.
@@ -105,7 +109,7 @@ impl Core {
         own: BrokerId,
         peer: IpAddr,
     ) -> Self {
-        let zone = gateway.fleet.zone.clone();
+        let zone = gateway.zone.clone();
         let account = gateway.ledger.account(&zone, &gateway.unknown_zone);
         Self {
             gateway,
@@ -115,6 +119,8 @@ impl Core {
             peer,
             zone,
             rule: None,
+            generation: 0,
+            rack: None,
             zone_ignored: false,
             account,
             due: VecDeque::new(),
@@ -147,12 +153,13 @@ impl Core {
 
     /// Works out the client's zone by what is known now, and opens the account that goes with it.
     pub fn settle_zone(&mut self, client_id: Option<&str>, rack: Option<&str>) {
+        self.generation = self.gateway.settings().generation;
         let facts = ClientFacts {
             listener_zone: self.door.zone.as_ref(),
             client_id,
             ip: self.peer,
             rack,
-            gateway_zone: &self.gateway.fleet.zone,
+            gateway_zone: &self.gateway.zone,
         };
         let (zone, rule, ignored) = self.gateway.client_zone(facts);
         // Looked at again with each fetch, because a broker may join in that zone; counted once.

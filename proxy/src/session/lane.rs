@@ -174,6 +174,11 @@ impl Lane {
         self.work.is_some()
     }
 
+    /// Whether anything that was settled has not gone out, down to the last flush.
+    pub fn has_unsent(&self) -> bool {
+        self.work.is_some() || self.unflushed
+    }
+
     /// Reads more, into a buffer that is taken only for as long as the read is at work. Ready with the number of
     /// bytes read; 0 at the end.
     pub fn poll_read(

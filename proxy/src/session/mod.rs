@@ -26,10 +26,11 @@ use std::time::Duration;
 use kafka::client::Stream;
 use kafka::header::framed;
 use kafka::types::BrokerId;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::ledger::Leg;
+use crate::life::drain::Leave;
 use crate::session::core::{Core, IN_FLIGHT_MAX, Inbound};
 use crate::session::fault::Fault;
 use crate::session::idle::{Seen, Watch};
@@ -50,6 +51,9 @@ const SHORT_STAY: Duration = Duration::from_secs(3);
 
 /// How long a client may take to take the end of its connection: TLS says that it ends, behind all that is still unread.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a client that was told of the end may take to close its side.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Rings when it is time to look for the broker that was dialled again.
 fn return_of(core: &Core, endpoint: BrokerId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -99,6 +103,9 @@ pub struct Session {
     up: Lane,
     down: Lane,
     alarm: Option<Alarm>,
+    /// Says when this gateway, which is about to end, wants this session to.
+    leave: Option<Leave>,
+    /// It ends as soon as nothing is under way, and takes no further request.
     closing: bool,
     /// Whether the broker has been told that the client sends no more.
     half_closed: bool,
@@ -111,7 +118,10 @@ pub struct Session {
 impl Session {
     /// A session over two open connections.
     pub fn new(core: Core, client: ClientStream, upstream: Stream) -> Self {
-        let watch = Watch::new(core.gateway.handshake_max, core.gateway.idle_max);
+        let watch = {
+            let settings = core.gateway.settings();
+            Watch::new(settings.handshake_max, settings.idle_max)
+        };
         let mut session = Self {
             core,
             client,
@@ -119,6 +129,7 @@ impl Session {
             up: Lane::default(),
             down: Lane::default(),
             alarm: None,
+            leave: None,
             closing: false,
             half_closed: false,
             watch,
@@ -128,6 +139,12 @@ impl Session {
             session.alarm = Some(Alarm { rings: return_of(&session.core, endpoint), at_once: false });
         }
         session
+    }
+
+    /// The same session, ending when its turn to leave comes.
+    pub fn leaving(mut self, leave: Leave) -> Self {
+        self.leave = Some(leave);
+        self
     }
 
     /// Relays until either side ends.
@@ -141,7 +158,10 @@ impl Session {
                 Pause::Renew => Box::pin(self.renew()).await?,
                 Pause::End(outcome) => {
                     // A client that takes nothing any more, or is gone, is not waited for.
-                    let _ = timeout(CLOSE_WAIT, self.client.shutdown()).await;
+                    let told = timeout(CLOSE_WAIT, self.client.shutdown()).await;
+                    if matches!((&told, &outcome), (Ok(Ok(())), Ok(()))) && !self.up.ended {
+                        let _ = timeout(LINGER, self.client_gone()).await;
+                    }
                     return outcome;
                 }
             }
@@ -169,9 +189,19 @@ impl Session {
         }
     }
 
+    /// Waits until the client has seen the end and closes, too. To close over bytes of its that nobody has read would be
+    /// a reset, which may overtake the last answer on its way.
+    async fn client_gone(&mut self) {
+        let mut unread = [0; 1024];
+        while matches!(self.client.read(&mut unread).await, Ok(1..)) {}
+    }
+
     /// The relay, and the watch over it while it has nothing to do.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Pause, Fault>> {
         self.core.holding |= self.renewal.as_mut().is_some_and(|renewal| renewal.poll_due(cx).is_ready());
+        if self.leave.as_mut().is_some_and(|leave| leave.poll(cx).is_ready()) {
+            (self.leave, self.closing) = (None, true);
+        }
         if let Poll::Ready(paused) = self.poll_relay(cx) {
             return Poll::Ready(paused);
         }
@@ -182,7 +212,7 @@ impl Session {
                 Ok(settled) => self.closing |= settled && self.is_away(),
             }
         }
-        if self.closing && self.is_quiet() {
+        if self.may_part() {
             return Poll::Ready(Ok(Pause::End(Ok(()))));
         }
         Poll::Pending
@@ -191,7 +221,7 @@ impl Session {
     /// Whether a gateway lives in the client's zone, and the client is here all the same: it was told this one while that
     /// was down. Clients keep the connections they have whatever metadata says, so this one ends between two answers.
     fn is_away(&self) -> bool {
-        let here = self.core.zone == self.core.gateway.fleet.zone;
+        let here = self.core.zone == self.core.gateway.zone;
         self.core.endpoint.is_some() && !here && steer::has_gateway(&self.core)
     }
 
@@ -230,7 +260,7 @@ impl Session {
             if blocked && self.core.due.len() < IN_FLIGHT_MAX {
                 continue;
             }
-            if self.poll_alarm(cx) || (self.closing && self.is_quiet()) {
+            if self.poll_alarm(cx) || self.may_part() {
                 return Poll::Ready(Ok(Pause::End(Ok(()))));
             }
             return Poll::Pending;
@@ -240,6 +270,12 @@ impl Session {
     /// Nothing is under way between client and broker: no answer is due, and none is on its way in part.
     fn is_quiet(&self) -> bool {
         self.core.due.is_empty() && matches!(self.core.inbound, Inbound::Front) && self.down.is_idle()
+    }
+
+    /// Whether a session that is to end can: everything that went to the broker has been answered, and no request is
+    /// there in part, not even one that nobody answers.
+    fn may_part(&self) -> bool {
+        self.closing && self.is_quiet() && !self.up.has_unsent() && self.core.outbound.left == 0
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
@@ -261,6 +297,10 @@ impl Session {
                 self.half_closed = true;
             }
             if self.up.ended || self.core.due.len() >= IN_FLIGHT_MAX {
+                return Poll::Pending;
+            }
+            // A client that always has the next request under way would never be sent away.
+            if self.closing && self.core.outbound.left == 0 {
                 return Poll::Pending;
             }
             ready!(self.up.poll_read(cx, &mut self.client))?;
@@ -356,7 +396,7 @@ impl Session {
     /// not waited for.
     pub async fn reply(&mut self, frame: &[u8]) -> Result<(), Fault> {
         self.core.count(Leg::GatewayToClient, kafka::api::FETCH, frame.len());
-        let (idle, mut rest) = (self.core.gateway.idle_max, frame);
+        let (idle, mut rest) = (self.core.gateway.settings().idle_max, frame);
         while !rest.is_empty() {
             let n = timeout(idle, self.client.write(rest)).await.map_err(|_| Fault::Idle)??;
             if n == 0 {

@@ -1,5 +1,6 @@
 //! From an accepted socket to a session: TLS, the broker it is for, the connection to that broker.
 
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,9 +41,15 @@ pub async fn serve(
     port_broker: Option<BrokerId>,
     handshake: Option<OwnedSemaphorePermit>,
 ) -> Result<(), Fault> {
-    let session = Box::pin(open(gateway, door, tcp, client.ip(), port_broker)).await?;
+    let mut leave = gateway.drain.leave();
+    let opening = Box::pin(open(gateway, door, tcp, client.ip(), port_broker));
+    let session = tokio::select! {
+        biased;
+        () = poll_fn(|cx| leave.poll(cx)) => return Ok(()),
+        session = opening => session?,
+    };
     drop(handshake);
-    session.run().await
+    session.leaving(leave).run().await
 }
 
 async fn open(
@@ -71,8 +78,8 @@ async fn accept(
     tcp: TcpStream,
     port_broker: Option<BrokerId>,
 ) -> Result<(ClientStream, Option<BrokerId>), Fault> {
-    let Some(acceptor) = &door.tls else { return Ok((ClientStream::Plain(tcp), port_broker)) };
-    let handshake = tokio::time::timeout(gateway.handshake_max, acceptor.accept(Gulp::new(tcp)));
+    let Some(acceptor) = door.acceptor() else { return Ok((ClientStream::Plain(tcp), port_broker)) };
+    let handshake = tokio::time::timeout(gateway.settings().handshake_max, acceptor.accept(Gulp::new(tcp)));
     let tls = handshake.await.map_err(|_| Fault::Handshake)?.map_err(Fault::Tls)?;
     let name = tls.get_ref().1.server_name();
     let by_name = name.and_then(|n| door.endpoints.brokers.broker_of_sni(n)).map(BrokerId);
@@ -103,7 +110,7 @@ async fn reach(
         }
     }
     let mut reasons = Vec::new();
-    for id in view.candidates(endpoint, &gateway.fleet.zone) {
+    for id in view.candidates(endpoint, &gateway.zone) {
         match dial(gateway, &view, id, identity).await {
             Ok((stream, granted)) => return Ok((id, stream, granted)),
             Err(NotReached::Refused(why)) => return Err(Fault::Identity(why)),

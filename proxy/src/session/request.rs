@@ -46,14 +46,20 @@ impl Core {
         {
             return Ok(step);
         }
-        let limit = self.gateway.frame_max;
+        let (limit, generation) = {
+            let settings = self.gateway.settings();
+            (settings.frame_max, settings.generation)
+        };
         let head = match peek_request(bytes, limit).map_err(|e| malformed(bytes, e))? {
             Peek::NeedMore(n) => return Ok(Step::NeedMore(n)),
             Peek::Ready(head) => head,
         };
         let front = Front { whole: LENGTH_PREFIX + head.payload_len, key: head.key, version: head.version };
-        if self.rule.is_none() {
-            self.settle_zone(head.client_id, None);
+        // Anew if the rules have changed since.
+        if self.rule.is_none() || self.generation != generation {
+            let rack = self.rack.take();
+            self.settle_zone(head.client_id, rack.as_deref());
+            self.rack = rack;
         }
         if matches!(head.key, api::SASL_HANDSHAKE | api::SASL_AUTHENTICATE)
             && let Some(steering) = &mut self.steering
@@ -184,6 +190,7 @@ impl Core {
         })?;
         if !request.rack.is_empty() && self.rule == Some(config::Rule::Gateway) {
             self.settle_zone(None, Some(request.rack));
+            self.rack.get_or_insert_with(|| request.rack.into());
         }
         let forward = steer::forwards(self, &request);
         let clears = forward
@@ -227,10 +234,11 @@ impl Core {
 
     /// A SASL token without a header; `None` when the exchange is over.
     fn sasl_token(&mut self, state: SaslV0, bytes: &[u8]) -> Result<Option<Step>, Fault> {
-        let len = match frame_len(bytes, 0, self.gateway.frame_max).map_err(|e| malformed(bytes, e))? {
-            Peek::NeedMore(n) => return Ok(Some(Step::NeedMore(n))),
-            Peek::Ready(len) => len,
-        };
+        let len =
+            match frame_len(bytes, 0, self.gateway.settings().frame_max).map_err(|e| malformed(bytes, e))? {
+                Peek::NeedMore(n) => return Ok(Some(Step::NeedMore(n))),
+                Peek::Ready(len) => len,
+            };
         if len > 0 && bytes.len() == LENGTH_PREFIX && state == SaslV0::Open {
             return Ok(Some(Step::NeedMore(LENGTH_PREFIX + 1)));
         }

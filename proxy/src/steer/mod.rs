@@ -58,12 +58,12 @@ pub fn is_follower_trouble(error: i16) -> bool {
 
 /// The zone whose replicas serve this client's reads now.
 pub fn reads_zone(core: &Core) -> &Zone {
-    plan::reads_zone(&core.zone, &core.gateway.fleet.zone, has_gateway(core))
+    plan::reads_zone(&core.zone, &core.gateway.zone, has_gateway(core))
 }
 
 /// Whether a gateway lives in the client's zone. Where none does, whatever the client reads crosses into its zone.
 pub fn has_gateway(core: &Core) -> bool {
-    core.gateway.fleet.has_gateway(&core.zone, &core.door.name)
+    core.gateway.settings().fleet.has_gateway(&core.zone, &core.door.name)
 }
 
 /// The facts for a plan of this session.
@@ -83,7 +83,7 @@ pub fn facts<'a>(
         memory,
         now: Instant::now(),
         learned,
-        steers: core.gateway.zones.reads != Reads::AsIs,
+        steers: core.gateway.settings().zones.reads != Reads::AsIs,
         tier,
         looked,
     }
@@ -95,7 +95,7 @@ pub fn forwards(core: &mut Core, request: &FetchRequest<'_>) -> bool {
         return true;
     }
     let view = core.gateway.cluster.view();
-    if core.gateway.zones.reads == Reads::AsIs && !core.gateway.tier.is_configured() {
+    if core.gateway.settings().zones.reads == Reads::AsIs && !core.gateway.tier.is_configured() {
         served_by_own(core, &view, false);
         return true;
     }
@@ -138,7 +138,7 @@ fn served_by_own(core: &Core, view: &View, follows: bool) {
     core.gateway.counters.served(match (in_zone, follows) {
         (true, true) => Served::InZoneFollower,
         (true, false) => Served::InZoneLeader,
-        (false, _) if core.gateway.zones.reads == Reads::AsIs => Served::CrossZoneAsIs,
+        (false, _) if core.gateway.settings().zones.reads == Reads::AsIs => Served::CrossZoneAsIs,
         (false, _) if !home => Served::CrossZoneNoGateway,
         (false, _) => Served::CrossZoneNoReplica,
     });
@@ -202,7 +202,7 @@ impl Policy for Judge<'_> {
             return 0;
         }
         if !is_follower_trouble(head.error)
-            || self.core.gateway.zones.reads == Reads::AsIs
+            || self.core.gateway.settings().zones.reads == Reads::AsIs
             || self.core.steering.is_none()
             || !self.leads_elsewhere(topic, head)
         {

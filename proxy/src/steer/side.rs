@@ -73,7 +73,7 @@ pub async fn ask(stream: &mut Stream, frame: &[u8], room: &Room, wait: Duration)
 /// Reads a payload of `len` bytes. Memory is taken as bytes arrive, not as the length announces them. A slow link is no
 /// trouble as long as something comes.
 async fn read_body(stream: &mut Stream, len: i32, room: &Room) -> Result<Held, SideError> {
-    let sound = usize::try_from(len).ok().filter(|n| (4..=room.frame_max).contains(n));
+    let sound = usize::try_from(len).ok().filter(|n| (4..=room.frame_max()).contains(n));
     let len = sound.ok_or(SideError::Answer)?;
     let permit = room.take(len).await;
     let mut payload = Vec::with_capacity(len.min(LARGE));

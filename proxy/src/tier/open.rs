@@ -16,7 +16,7 @@ use kafka::types::{BrokerId, TopicId};
 use store::SharedStore;
 use store::wrap::{Class, Patience, Wrapped};
 use tiering::PartitionId;
-use tiering::duty::{Assignment, Duty};
+use tiering::duty::{Assignment, Duty, Ends};
 use tiering::layout::Layout;
 use tiering::offload::{Pace, Tools};
 use tiering::read::Reader;
@@ -59,7 +59,7 @@ struct Near(Arc<Gateway>);
 
 impl NearBy for Near {
     fn is_near(&self, broker: BrokerId) -> bool {
-        self.0.cluster.view().zone_of(broker) == Some(&self.0.fleet.zone)
+        self.0.cluster.view().zone_of(broker) == Some(&self.0.zone)
     }
 }
 
@@ -75,8 +75,10 @@ impl Plans {
         })
     }
 
-    /// Opens the tier, then surveys until `stop`.
+    /// Opens the tier, then surveys until the gateway is to end. Work under way gets to the end of its step, but not
+    /// beyond `stop`.
     pub async fn run(self, gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationToken) {
+        let leave = gateway.drain.asked().clone();
         let survey = async {
             let mut survey = loop {
                 match self.open(&gateway, &tasks, &stop).await {
@@ -95,6 +97,7 @@ impl Plans {
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
+            () = leave.cancelled() => {}
             () = survey => {}
         }
     }
@@ -124,13 +127,14 @@ impl Plans {
         let tools = Tools { store, layout: layout.clone(), source: source.clone(), pace };
         let reader = self.reader(cold, &layout, tasks)?;
         let tier = Arc::new(Tier::new(control, layout, source.clone(), reader));
-        let duty = Arc::new(Duty::new(tools.clone(), tier.clone(), &gateway.fleet.id));
+        let duty = Arc::new(Duty::new(tools.clone(), tier.clone(), &gateway.id));
         let (assigned, receiver) = watch::channel(Arc::default());
         let mut survey =
             Survey { plans: self, source, assigned, connection: None, configs: HashMap::new(), round: 0 };
         let cluster = survey.cluster().await?;
         survey.refresh(&tier, &duty, &cluster).await?;
-        tasks.spawn(duty.clone().run(receiver, tasks.clone(), stop.clone()));
+        let ends = Ends { leave: gateway.drain.asked().clone(), stop: stop.clone() };
+        tasks.spawn(duty.clone().run(receiver, tasks.clone(), ends));
         let (refused, retention) = (DashMap::new(), DashMap::new());
         gateway.tier.set(Ready { tier, duty, tools, refused, counts, retention });
         tracing::info!("the tier is open");
@@ -307,7 +311,8 @@ fn note_refused(ready: &Ready, topic: &Topic, why: String) {
 fn is_ours(gateway: &Gateway, topic: &Topic, p: &PartitionInfo) -> bool {
     let view = gateway.cluster.view();
     let near = |zone: &Zone| p.isr.iter().any(|b| view.zone_of(*b) == Some(zone));
-    let fleet = &gateway.fleet;
+    let settings = gateway.settings();
+    let fleet = &settings.fleet;
     let peers = fleet.peers.iter().filter(|peer| peer.alive.load(Relaxed));
     let peers = peers.map(|peer| Candidate { id: &peer.id, near: near(&peer.zone) });
     let all: Vec<_> = peers.chain([Candidate { id: &fleet.id, near: near(&fleet.zone) }]).collect();

@@ -64,7 +64,7 @@ pub async fn answer(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
 async fn raise(gateway: &Gateway, named: Named, to: Offset) -> (Offset, Code) {
     let Some(ready) = gateway.tier.get() else { return (Offset(-1), Code::REQUEST_TIMED_OUT) };
     let rules = Rules { segment_bytes: u32::MAX, segment_age: std::time::Duration::MAX, trim: None };
-    let owner = format!("{} (DeleteRecords)", gateway.fleet.id);
+    let owner = format!("{} (DeleteRecords)", gateway.id);
     let raised = async {
         let mut offloader = Offloader::take_over(ready.tools.clone(), named.clone(), rules, &owner).await?;
         offloader.raise_start(to).await?;

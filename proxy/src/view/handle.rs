@@ -1,8 +1,11 @@
 //! How the rest of the gateway reads the view, and urges its refresh.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+use config::Zone;
 use kafka::types::BrokerId;
 use tokio::sync::{Notify, watch};
 
@@ -15,8 +18,10 @@ use crate::view::signals::Switchboard;
 pub struct ClusterHandle {
     pub(super) views: watch::Receiver<Arc<View>>,
     pub(super) refreshes: watch::Receiver<u64>,
+    pub(super) due: watch::Receiver<Option<Instant>>,
     pub(super) interest: Arc<Interest>,
     pub(super) nudge: Arc<Notify>,
+    pub(super) zones: Arc<ArcSwap<BTreeMap<BrokerId, Zone>>>,
     /// Wake-up calls by broker.
     pub signals: Arc<Switchboard>,
 }
@@ -25,6 +30,17 @@ impl ClusterHandle {
     /// The newest view.
     pub fn view(&self) -> Arc<View> {
         self.views.borrow().clone()
+    }
+
+    /// When the cluster is to have answered again, counted from its last answer; `None` before the first.
+    pub fn due(&self) -> Option<Instant> {
+        *self.due.borrow()
+    }
+
+    /// From now on these brokers are in these zones, whatever they say.
+    pub fn rezone(&self, zones: BTreeMap<BrokerId, Zone>) {
+        self.zones.store(Arc::new(zones));
+        self.nudge();
     }
 
     /// Asks for a refresh soon.
@@ -86,8 +102,10 @@ impl ClusterHandle {
         Self {
             views: watch::channel(Arc::new(view)).1,
             refreshes: watch::channel(0).1,
+            due: watch::channel(Some(Instant::now())).1,
             interest: Arc::default(),
             nudge: Arc::default(),
+            zones: Arc::default(),
             signals: Arc::default(),
         }
     }

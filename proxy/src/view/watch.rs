@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use config::Zone;
 use kafka::client::metadata::{self, Cluster, MetadataError, Topic, Topics};
 use kafka::client::{Bootstrap, Connection, NoBroker};
@@ -34,9 +35,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 pub struct Source {
     /// Brokers to ask before any is known.
     pub bootstrap: Bootstrap,
-    /// Zones of brokers whose rack is not to be used.
-    pub zones: BTreeMap<BrokerId, Zone>,
-    /// The zone of a broker without rack and without an entry above.
+    /// The zone of a broker without rack and without an entry in `zones.brokers`.
     pub unknown_zone: Zone,
 }
 
@@ -56,6 +55,7 @@ enum RefreshError {
 pub struct Watcher {
     source: Arc<Source>,
     refreshes: watch::Sender<u64>,
+    due: watch::Sender<Option<Instant>>,
     views: watch::Sender<Arc<View>>,
     handle: ClusterHandle,
     suspects: BTreeMap<BrokerId, bool>,
@@ -65,20 +65,29 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// A watcher and the handle to its views. `health` says (broker, whether it is suspect).
-    pub fn new(source: Source, health: mpsc::Receiver<(BrokerId, bool)>) -> (Self, ClusterHandle) {
+    /// A watcher and the handle to its views. `zones` are those of brokers whose racks are not to be used, `health` says
+    /// (broker, whether it is suspect).
+    pub fn new(
+        source: Source,
+        zones: BTreeMap<BrokerId, Zone>,
+        health: mpsc::Receiver<(BrokerId, bool)>,
+    ) -> (Self, ClusterHandle) {
         let (views, receiver) = watch::channel(Arc::new(View::default()));
         let (refreshes, refreshed) = watch::channel(0);
+        let (due, next_due) = watch::channel(None);
         let handle = ClusterHandle {
             views: receiver,
             refreshes: refreshed,
+            due: next_due,
             interest: Arc::default(),
             nudge: Arc::default(),
+            zones: Arc::new(ArcSwap::from_pointee(zones)),
             signals: Arc::default(),
         };
         let watcher = Self {
             source: Arc::new(source),
             refreshes,
+            due,
             views,
             handle: handle.clone(),
             suspects: BTreeMap::new(),
@@ -97,7 +106,9 @@ impl Watcher {
             let pause = match self.refresh().await {
                 Ok(()) => {
                     failures = 0;
-                    REFRESH_EVERY.max(started.elapsed() * REFRESH_SHARE)
+                    let pause = REFRESH_EVERY.max(started.elapsed() * REFRESH_SHARE);
+                    self.due.send_replace(Some(Instant::now() + pause));
+                    pause
                 }
                 Err(e) => {
                     failures += 1;
@@ -200,10 +211,10 @@ impl Watcher {
     }
 
     fn brokers(&mut self, cluster: &Cluster) -> BTreeMap<BrokerId, BrokerView> {
-        let mut out = BTreeMap::new();
+        let (mut out, zones) = (BTreeMap::new(), self.handle.zones.load());
         for b in &cluster.brokers {
             let rack_zone = || b.rack.as_deref().and_then(Zone::new);
-            let zone = self.source.zones.get(&b.id).cloned().or_else(rack_zone);
+            let zone = zones.get(&b.id).cloned().or_else(rack_zone);
             let suspect = self.suspects.get(&b.id).copied().unwrap_or(false);
             let view = BrokerView {
                 host: b.host.as_str().into(),
@@ -215,6 +226,7 @@ impl Watcher {
             self.absent_since.remove(&b.id);
             out.insert(b.id, view);
         }
+        drop(zones);
         self.keep_absent(&mut out);
         out
     }

@@ -9,6 +9,7 @@ import java.util.Properties;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAccumulator;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -23,6 +24,8 @@ final class Producers {
     private static final Duration CLOSE_MAX = Duration.ofSeconds(10);
 
     private final Map<Long, KafkaProducer<byte[], byte[]>> open = new ConcurrentHashMap<>();
+    /** The longest that a record of each waited, from before it was sent to its acknowledgement, in ms. */
+    private final Map<Long, LongAccumulator> waits = new ConcurrentHashMap<>();
     private final AtomicLong next = new AtomicLong();
 
     Object run(String op, JsonNode request) throws Exception {
@@ -32,7 +35,8 @@ final class Producers {
         long handle = request.get("handle").asLong();
         KafkaProducer<byte[], byte[]> producer = open.get(handle);
         switch (op) {
-            case "send": return send(producer, request);
+            case "send": return send(producer, request, waits.get(handle));
+            case "longest_wait_ms": return waits.get(handle).getThenReset();
             case "begin": producer.beginTransaction(); return null;
             case "send_offsets": return sendOffsets(producer, request);
             case "commit": producer.commitTransaction(); return null;
@@ -51,6 +55,7 @@ final class Producers {
         }
         long handle = next.incrementAndGet();
         open.put(handle, producer);
+        waits.put(handle, new LongAccumulator(Math::max, 0));
         return handle;
     }
 
@@ -59,7 +64,8 @@ final class Producers {
      * and waits for all. The records take their timestamps from "timestamps", round and round, if that is there.
      * The answer has one entry a record, in order: [partition, offset] or the error.
      */
-    private static Object send(KafkaProducer<byte[], byte[]> producer, JsonNode request) throws Exception {
+    private static Object send(KafkaProducer<byte[], byte[]> producer, JsonNode request, LongAccumulator waits)
+            throws Exception {
         String topic = request.get("topic").asText();
         long first = Props.number(request, "first", 0);
         long count = Props.number(request, "count", 1);
@@ -70,7 +76,9 @@ final class Producers {
             byte[] key = Long.toString(n).getBytes();
             Integer to = partition < 0 ? null : (int) partition;
             Long time = timestamp(request.get("timestamps"), n - first);
-            sent.add(producer.send(new ProducerRecord<>(topic, to, time, key, value(key, size))));
+            long begun = System.nanoTime();
+            sent.add(producer.send(new ProducerRecord<>(topic, to, time, key, value(key, size)),
+                    (metadata, error) -> waits.accumulate((System.nanoTime() - begun) / 1_000_000)));
         }
         List<Object> acks = new ArrayList<>();
         for (Future<RecordMetadata> future : sent) {

@@ -100,8 +100,36 @@ impl Gateway {
 
     /// SIGTERM, and waits for the drain to end; the exit code.
     pub fn stop(&mut self) -> Result<Option<i32>> {
-        self.process.signal("TERM")?;
+        self.terminate()?;
+        self.wait_stopped()
+    }
+
+    /// SIGTERM; the drain goes on meanwhile.
+    pub fn terminate(&mut self) -> Result<()> {
+        self.process.signal("TERM")
+    }
+
+    /// Waits for the end after [`Gateway::terminate`]; the exit code.
+    pub fn wait_stopped(&mut self) -> Result<Option<i32>> {
         Ok(self.process.wait_exit(STOP_LIMIT)?.code())
+    }
+
+    /// What it said at its last end of its connections: how many ended in good order, and how many were cut.
+    pub fn last_words(&self) -> Result<(u64, u64)> {
+        let log = self.log()?;
+        let line = log.lines().rev().find(|l| l.contains("stopped: connections"));
+        let line = line.context("it never said that it stopped")?;
+        let field = |name: &str| {
+            let value = line.split_whitespace().find_map(|word| word.strip_prefix(name))?;
+            value.parse().ok()
+        };
+        field("ended=").zip(field("cut=")).with_context(|| format!("odd: {line}"))
+    }
+
+    /// What `/readyz` says now: whether it is ready, and the body.
+    pub fn readyz(&self) -> Result<(bool, String)> {
+        let answer = http::get(&self.admin, "/readyz")?;
+        Ok((answer.status == 200, answer.body))
     }
 
     /// SIGSTOP.

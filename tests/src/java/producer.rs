@@ -1,6 +1,8 @@
 //! Kafka's Java producer.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{Java, JavaError, Pending};
@@ -36,6 +38,12 @@ impl Producer {
     pub fn begin_send(&self, mut args: Value) -> Result<Pending> {
         args["handle"] = json!(self.handle);
         self.java.begin("producer.send", args)
+    }
+
+    /// The longest that a record waited for its acknowledgement since this was asked last, the time in `send` included.
+    pub fn longest_wait(&self) -> Result<Duration> {
+        let ms = self.call("longest_wait_ms", json!({}))?;
+        Ok(Duration::from_millis(ms.as_u64().context("no number")?))
     }
 
     /// Begins a transaction.

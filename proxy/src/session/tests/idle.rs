@@ -84,8 +84,7 @@ async fn an_answer_that_is_due_is_waited_for_however_long_it_takes() {
 async fn a_client_that_is_away_from_its_zones_gateway_is_sent_home_between_two_answers() {
     for (zone, goes) in [("az2", true), ("az3", false)] {
         let mut core = testing::core(view(), 1, 1);
-        let gateway = std::sync::Arc::get_mut(&mut core.gateway).expect("nobody else's yet");
-        gateway.fleet.peers = [testing::peer("gw2", "az2")].into();
+        testing::set_peers(&core.gateway, [testing::peer("gw2", "az2")]);
         (core.zone, core.rule) = (testing::zone(zone), Some(config::Rule::ClientIdTag));
         let (mut client, mut socket, mut session) = session(core).await;
         session.watch = Watch::new(IDLE, IDLE);

@@ -4,6 +4,7 @@ mod answers;
 mod behalf;
 mod idle;
 mod lane;
+mod leaving;
 mod passing;
 mod refusals;
 mod relay;
