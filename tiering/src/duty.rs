@@ -1,4 +1,4 @@
-//! The partitions that this gateway offloads: one task each, a few at work at a time.
+//! The partitions that this gateway offloads: one task each, a few at work at a time, what brokers are about to drop first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use kafka::types::Offset;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::PartitionId;
 use crate::clean;
+use crate::headroom::{Retention, headroom};
 use crate::offload::plan::{Hot, Rules};
 use crate::offload::{Lag, OffloadError, Offloader, Step, Tools};
 use crate::source::Named;
 use crate::tier::Tier;
+use crate::turns::Turns;
 
 /// Partitions at work at a time: each holds at most two parts of 16 MiB.
 const AT_WORK: usize = 4;
@@ -39,6 +41,8 @@ pub struct Assignment {
     pub rules: Rules,
     /// How much of the whole history is kept; nothing said: all.
     pub retain: Hot,
+    /// The brokers' own retention.
+    pub retention: Retention,
 }
 
 /// How a partition stands.
@@ -46,6 +50,8 @@ pub struct Assignment {
 pub struct Standing {
     /// How far behind it is.
     pub lag: Lag,
+    /// Until the brokers' own retention overtakes the upload, seconds; none where they keep all.
+    pub headroom: Option<i64>,
     /// What went wrong last, until a step succeeds.
     pub trouble: Option<String>,
     /// Ranges that brokers dropped too soon.
@@ -66,7 +72,7 @@ pub struct Duty {
     tools: Tools,
     tier: Arc<Tier>,
     owner: String,
-    at_work: Semaphore,
+    at_work: Arc<Turns>,
     /// How its partitions stand.
     pub standing: DashMap<PartitionId, (Named, Standing)>,
 }
@@ -74,7 +80,7 @@ pub struct Duty {
 impl Duty {
     /// Duties of the gateway `owner`.
     pub fn new(tools: Tools, tier: Arc<Tier>, owner: &str) -> Self {
-        let at_work = Semaphore::new(AT_WORK);
+        let at_work = Turns::new(AT_WORK);
         Self { tools, tier, owner: owner.to_owned(), at_work, standing: DashMap::new() }
     }
 
@@ -159,7 +165,8 @@ impl Duty {
                 clean::partition(store, layout, assignment.name.id, GRACE, false).await?;
             }
             let step = {
-                let _at_work = self.at_work.acquire().await;
+                // A turn is one segment long: a long backfill gives way to what retention threatens, and comes again.
+                let _turn = self.at_work.turn(headroom(offloader.lag, assignment.retention)).await;
                 offloader.step().await
             };
             kept.waiting = offloader.waiting;
@@ -211,8 +218,12 @@ impl Duty {
         }
         self.note(assignment, |s| {
             (s.lag, s.trouble) = (offloader.lag, offloader.trouble.clone());
+            s.headroom = headroom(offloader.lag, assignment.retention);
             s.gaps += u64::from(matches!(step, Step::Gap { .. }));
             s.divergences += u64::from(matches!(step, Step::Diverged(_)));
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
