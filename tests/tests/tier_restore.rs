@@ -3,12 +3,12 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kafka::batch::Batches;
+use anyhow::Result;
 use kafka::types::TopicId;
 use serde_json::{Value, json};
 use tidegate_tests::gateway::{Fleet, binary_path};
@@ -74,6 +74,10 @@ fn build() -> Stage {
     let truths: Vec<_> = PARTITIONS.iter().map(|p| truth(&source, *p)).collect();
     assert_eq!((truths[0].start, truths[2].end), (START, 0));
     wait_tiered(&source, &fleet, &truths);
+    wait::until_true("every partition to be in the bucket", LIMIT, || {
+        Ok(in_bucket(&config)? == PARTITIONS.len())
+    })
+    .unwrap();
     drop(fleet);
     drop(source);
     let cluster = Cluster::builder().brokers(3).start().unwrap();
@@ -95,7 +99,9 @@ fn send(producer: &Producer, partition: i32, first: i64, count: i64) {
 
 fn write(source: &Cluster) {
     let admin = Java::resident().unwrap().admin(&source.bootstrap());
-    admin.create_topic_with(json!({"topic": TOPIC, "partitions": 3, "configs": {"retention.ms": "-1"}})).unwrap();
+    admin
+        .create_topic_with(json!({"topic": TOPIC, "partitions": 3, "configs": {"retention.ms": "-1"}}))
+        .unwrap();
     for (n, codec) in (0..).zip(["none", "gzip", "snappy", "lz4", "zstd"]) {
         send(&producer(source, json!({"compression.type": codec, "linger.ms": 50})), MIXED, n * 100, 100);
     }
@@ -103,14 +109,18 @@ fn write(source: &Cluster) {
     let cut = json!({"topic": TOPIC, "partition": MIXED, "before": START});
     assert_eq!(admin.call("delete_records", cut).unwrap(), json!(START));
     send(&producer(source, json!({"batch.size": 1, "linger.ms": 0})), SMALL, 0, SMALL_RECORDS);
-    let stamped = json!({"topic": STAMPED, "partitions": 1, "configs": {"message.timestamp.type": "LogAppendTime"}});
+    let stamped =
+        json!({"topic": STAMPED, "partitions": 1, "configs": {"message.timestamp.type": "LogAppendTime"}});
     admin.create_topic_with(stamped).unwrap();
     producer(source, json!({})).send(json!({"topic": STAMPED, "count": 10})).unwrap();
 }
 
 /// Two producers' transactions that lie in each other, committed and aborted in turn, and others' data between.
 fn transactions(source: &Cluster) {
-    let (a, b) = (producer(source, json!({"transactional.id": "a"})), producer(source, json!({"transactional.id": "b"})));
+    let (a, b) = (
+        producer(source, json!({"transactional.id": "a"})),
+        producer(source, json!({"transactional.id": "b"})),
+    );
     let plain = producer(source, json!({"compression.type": "lz4"}));
     for round in 0..6 {
         let first = 1000 + round * 100;
@@ -120,7 +130,11 @@ fn transactions(source: &Cluster) {
         send(&b, MIXED, first + 10, 10);
         send(&plain, MIXED, first + 20, 5);
         send(&a, MIXED, first + 30, 10);
-        if round % 2 == 0 { a.commit().unwrap() } else { a.abort().unwrap() }
+        if round % 2 == 0 {
+            a.commit().unwrap()
+        } else {
+            a.abort().unwrap()
+        }
         send(&b, MIXED, first + 40, 1);
         if round % 3 == 0 { b.abort().unwrap() } else { b.commit().unwrap() }
     }
@@ -144,7 +158,8 @@ fn shown(cluster: &Cluster, topic: &str, partition: i32) -> (i64, i64, Vec<Shown
     let leader = admin.describe_topic(topic).unwrap()[partition as usize].leader;
     let broker = cluster.brokers().iter().find(|b| b.id() == leader).unwrap();
     let id = TopicId(admin.topic_id(topic).unwrap());
-    let log = Log::read_from(&mut Asker::connect(&broker.address()).unwrap(), id, partition, start, -1).unwrap();
+    let log =
+        Log::read_from(&mut Asker::connect(&broker.address()).unwrap(), id, partition, start, -1).unwrap();
     let data = log.batches.iter().filter(|b| !b.control && !b.aborted && b.end > start);
     let shown = data.map(|b| {
         let bytes = &log.bytes[b.at..b.at + b.size];
@@ -179,9 +194,21 @@ fn wait_tiered(source: &Cluster, fleet: &Fleet, truths: &[Truth]) {
     let at = fleet.sites()[0].broker_address(leader).unwrap();
     let wanted = [(TOPIC, MIXED, truths[0].end), (TOPIC, SMALL, truths[1].end), (STAMPED, 0, 10)];
     for (topic, partition, end) in wanted {
-        let tiered = || Ok(Asker::connect(&at)?.list(11, topic, partition, EARLIEST_PENDING_UPLOAD, 0)?.2 >= end);
-        wait::until_true(&format!("{topic}-{partition} to be in the tier up to {end}"), LIMIT, tiered).unwrap();
+        let tiered =
+            || Ok(Asker::connect(&at)?.list(11, topic, partition, EARLIEST_PENDING_UPLOAD, 0)?.2 >= end);
+        wait::until_true(&format!("{topic}-{partition} to be in the tier up to {end}"), LIMIT, tiered)
+            .unwrap();
     }
+}
+
+/// How many partitions of the topic the bucket knows: one that was never written too.
+fn in_bucket(config: &Path) -> Result<usize> {
+    let shown = Command::new(binary_path()?)
+        .args(["tier", "show", TOPIC, "-o", "json", "-c"])
+        .arg(config)
+        .output()?;
+    let all: Value = serde_json::from_slice(&shown.stdout)?;
+    Ok(all.as_array().map_or(0, Vec::len))
 }
 
 impl Stage {
@@ -210,7 +237,11 @@ impl Stage {
             // Nothing is shown to those who read what is not committed either: no filler, no null.
             for isolation in ["read_committed", "read_uncommitted"] {
                 let records = read(&self.cluster.bootstrap(), topic, partition, isolation, end);
-                assert!(records == truth.committed, "{topic}-{partition}, {isolation}: {} records", records.len());
+                assert!(
+                    records == truth.committed,
+                    "{topic}-{partition}, {isolation}: {} records",
+                    records.len()
+                );
             }
         }
     }
@@ -226,9 +257,10 @@ fn assert_refused(ran: &Output, words: &[&str]) {
 fn a_topic_from_the_bucket_is_the_same_in_a_running_cluster_and_its_groups_go_on() {
     let stage = stage();
     let ran = stage.restore(TOPIC, &["--dry-run"]);
-    let plan: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let plan: Value = serde_json::from_slice(&ran.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
     assert!(stage.admin().describe_topic(TOPIC).is_err(), "a dry run makes nothing");
-    let ran = stage.restore(TOPIC, &["--config", "retention.ms=7776000000000"]);
+    let ran = stage.restore(TOPIC, &["--set", "retention.ms=7776000000000"]);
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(report["partitions"], plan["partitions"], "what was said is what was done");
@@ -277,7 +309,10 @@ fn a_broker_that_dies_in_the_middle_of_it_changes_nothing() {
     });
     let leader = admin.describe_topic(topic).unwrap()[SMALL as usize].leader;
     stage.cluster.broker(leader).unwrap().kill9().unwrap();
-    assert!(begun.unwrap() < SMALL_RECORDS && child.try_wait().unwrap().is_none(), "it was over before the broker died");
+    assert!(
+        begun.unwrap() < SMALL_RECORDS && child.try_wait().unwrap().is_none(),
+        "it was over before the broker died"
+    );
     let died = Instant::now();
     let ran = child.wait_with_output().unwrap();
     eprintln!("leader {leader} died, the restore went on for {:?}", died.elapsed());
@@ -290,7 +325,10 @@ fn a_broker_that_dies_in_the_middle_of_it_changes_nothing() {
 #[test]
 fn what_can_not_be_reproduced_is_refused_before_anything_is_made() {
     let stage = stage();
-    assert_refused(&stage.restore(STAMPED, &[]), &["offset 0", "LogAppendTime", "nothing was made", "--to DIR"]);
+    assert_refused(
+        &stage.restore(STAMPED, &[]),
+        &["offset 0", "LogAppendTime", "nothing was made", "--to DIR"],
+    );
     assert!(stage.admin().describe_topic(STAMPED).is_err());
     let name = "taken";
     stage.admin().create_topic(name, 1, 1).unwrap();

@@ -116,7 +116,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_retention_threatens_goes_before_a_long_backfill_that_has_waited_longer() {
-        let waiting = [("backfill", None), ("far", Some(3600)), ("lost soon", Some(60)), ("overdue", Some(-5))];
+        let waiting =
+            [("backfill", None), ("far", Some(3600)), ("lost soon", Some(60)), ("overdue", Some(-5))];
         // The fourth turn of all is given in order, and the first is ours.
         assert_eq!(order(&waiting).await, ["overdue", "lost soon", "backfill", "far"]);
     }

@@ -66,7 +66,8 @@ fn a_section_left_empty_counts_as_left_out() {
 
 #[test]
 fn what_stays_on_the_brokers_has_to_be_said_only_where_they_are_trimmed() {
-    let config = right(&with("store: {dir: d}\ntiering: {topics: [{match: a}, {match: b, retain: {time: 1h}}]}"));
+    let config =
+        right(&with("store: {dir: d}\ntiering: {topics: [{match: a}, {match: b, retain: {time: 1h}}]}"));
     let rules = config.tiering.expect("it is there").topics;
     assert!(rules.iter().all(|rule| !rule.trim && rule.hot == crate::Keep::default()));
 }

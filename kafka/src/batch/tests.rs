@@ -172,7 +172,10 @@ fn a_batch_with_a_new_author_has_its_records_and_a_sound_crc() {
     let batch = Batches::new(&bytes).next().unwrap().unwrap();
     assert!(batch.crc_ok() && !batch.is_transactional());
     assert_eq!((batch.producer_id(), batch.producer_epoch(), batch.base_sequence()), (9, 2, 7));
-    assert_eq!((batch.base_offset(), batch.leader_epoch(), batch.record_count()), (Offset(0), LeaderEpoch(-1), 3));
+    assert_eq!(
+        (batch.base_offset(), batch.leader_epoch(), batch.record_count()),
+        (Offset(0), LeaderEpoch(-1), 3)
+    );
     assert_eq!(&bytes[HEADER_LEN..], records);
     assert!(set_author(&mut bytes[..60], Author { producer: 0, epoch: 0, sequence: 0 }).is_err());
 }

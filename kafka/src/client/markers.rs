@@ -110,7 +110,10 @@ mod tests {
         let topic = WritableTxnMarkerTopicResult::default().with_partitions(vec![partition(0), partition(6)]);
         let marker = WritableTxnMarkerResult::default().with_topics(vec![topic]);
         let mut out = BytesMut::new();
-        WriteTxnMarkersResponse::default().with_markers(vec![marker.clone(), marker]).encode(&mut out, 1).unwrap();
+        WriteTxnMarkersResponse::default()
+            .with_markers(vec![marker.clone(), marker])
+            .encode(&mut out, 1)
+            .unwrap();
         assert_eq!(codes(&out).unwrap(), vec![0, 6, 0, 6]);
         for cut in 0..out.len() {
             let _ = codes(&out[..cut]);

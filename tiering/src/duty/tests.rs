@@ -1,15 +1,48 @@
-use kafka::types::Partition;
+use async_trait::async_trait;
+use kafka::client::log::Fetched;
+use kafka::types::{LeaderEpoch, Partition};
 use store::SharedStore;
 use store::memory::Memory;
 
 use super::*;
 use crate::layout::Layout;
 use crate::read::Reader;
+use crate::source::{Source, SourceError};
 use crate::testing::{FakeLog, batch, named};
 
 /// Segments of each partition.
 const SEGMENTS: i64 = 30;
 const BACKFILLS: i32 = 40;
+
+/// A log that others may work during: one in memory alone answers before anybody has to wait.
+#[derive(Debug)]
+struct Slow(FakeLog);
+
+#[async_trait]
+impl Source for Slow {
+    async fn fetch(
+        &self,
+        p: &Named,
+        from: Offset,
+        last_epoch: LeaderEpoch,
+        max_bytes: u32,
+    ) -> Result<Fetched, SourceError> {
+        tokio::task::yield_now().await;
+        self.0.fetch(p, from, last_epoch, max_bytes).await
+    }
+
+    async fn log_start(&self, p: &Named) -> Result<Offset, SourceError> {
+        self.0.log_start(p).await
+    }
+
+    async fn ends(&self, p: &Named) -> Result<(Offset, Offset), SourceError> {
+        self.0.ends(p).await
+    }
+
+    async fn trim(&self, p: &Named, to: Offset) -> Result<(), SourceError> {
+        self.0.trim(p, to).await
+    }
+}
 
 fn assignment(partition: i32, retention: Retention) -> Assignment {
     let mut name = named();
@@ -20,9 +53,9 @@ fn assignment(partition: i32, retention: Retention) -> Assignment {
 
 #[tokio::test]
 async fn a_partition_that_retention_threatens_is_copied_before_long_backfills_that_came_first() {
-    let log = Arc::new(FakeLog::default());
+    let log = Arc::new(Slow(FakeLog::default()));
     // Written long ago: a retention of a day is over already.
-    log.with(|l| l.batches = (0..SEGMENTS).map(|n| batch(n * 10, 10, 1)).collect());
+    log.0.with(|l| l.batches = (0..SEGMENTS).map(|n| batch(n * 10, 10, 1)).collect());
     let (store, layout): (SharedStore, _) = (Arc::new(Memory::default()), Layout::new("c").unwrap());
     let reader = Reader::new(store.clone(), layout.clone(), 1 << 20);
     let tier = Arc::new(Tier::new(store.clone(), layout.clone(), log.clone(), reader));

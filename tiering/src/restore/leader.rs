@@ -194,4 +194,3 @@ impl Target for Leader<'_> {
         self.again(Deed::BeginAt(to)).await.map(|_| ())
     }
 }
-

@@ -42,7 +42,9 @@ pub enum Unfit {
     )]
     AppendTime(i64),
     /// Records are missing in the middle of a batch.
-    #[error("the batch at offset {0} was compacted: it lacks records, and a producer can't skip offsets within a batch")]
+    #[error(
+        "the batch at offset {0} was compacted: it lacks records, and a producer can't skip offsets within a batch"
+    )]
     Compacted(i64),
     /// Brokers refuse it.
     #[error("the batch at offset {0} is compressed by a codec that is not known here")]
@@ -120,9 +122,8 @@ impl Hole {
 
 /// A client is told of a transaction from its first offset to its marker; what its producer wrote between is not shown.
 fn is_aborted(batch: &BatchView<'_>, aborted: &[Aborted]) -> bool {
-    let hidden = |a: &Aborted| {
-        a.producer == batch.producer_id() && (a.first..=a.last).contains(&batch.base_offset())
-    };
+    let hidden =
+        |a: &Aborted| a.producer == batch.producer_id() && (a.first..=a.last).contains(&batch.base_offset());
     batch.is_transactional() && aborted.iter().any(hidden)
 }
 
@@ -162,7 +163,11 @@ mod tests {
         let mut s = Sorter::new(Offset(0));
         let aborted = [Aborted { producer: 1, first: Offset(3), last: Offset(6) }];
         let mut next = |bytes: &[u8]| take(&mut s, bytes, &aborted).unwrap();
-        assert_eq!(next(&in_transaction(0, 2, 1)), Fate::Written(None), "an earlier one of the same producer");
+        assert_eq!(
+            next(&in_transaction(0, 2, 1)),
+            Fate::Written(None),
+            "an earlier one of the same producer"
+        );
         assert_eq!(next(&commit_marker(1, 2)), Fate::Marker);
         assert_eq!(next(&in_transaction(3, 2, 1)), Fate::Aborted);
         assert_eq!(next(&in_transaction(5, 1, 2)), Fate::Written(hole(2, 5)), "another producer's");

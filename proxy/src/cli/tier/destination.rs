@@ -147,7 +147,8 @@ impl Destination {
         let any_time = ANY_TIME.into_iter().filter(|name| known.iter().any(|(known, _)| known == name));
         let is_said = |name: &&str| said.iter().any(|(said, _)| said == name);
         let back = passing.into_iter().chain(any_time).filter(|name| !is_said(name)).map(|name| (name, None));
-        let all: Vec<_> = back.chain(said.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())))).collect();
+        let all: Vec<_> =
+            back.chain(said.iter().map(|(name, value)| (name.as_str(), Some(value.as_str())))).collect();
         Ok(topics::alter_topic(&mut connection, name, &all).await?)
     }
 }

@@ -143,12 +143,7 @@ impl Bucket {
             Some(id) => id.clone(),
             None => only_cluster(&store).await?,
         };
-        Ok(Opened {
-            layout: Layout::new(&cluster)?,
-            store,
-            output: self.output,
-            tiering: config.tiering,
-        })
+        Ok(Opened { layout: Layout::new(&cluster)?, store, output: self.output, tiering: config.tiering })
     }
 }
 

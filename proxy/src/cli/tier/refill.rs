@@ -25,7 +25,7 @@ use crate::cli::{Output, print, table};
 /// Partitions at a time.
 const AT_ONCE: usize = 8;
 /// Said where an option is of no use.
-pub(super) const ONLY_CLUSTER: &str = "--as, --topic-id, --partitions, --replication, --config, --rate and --dry-run are for a running cluster: \
+pub(super) const ONLY_CLUSTER: &str = "--as, --topic-id, --partitions, --replication, --set, --rate and --dry-run are for a running cluster: \
      --to kafka://HOST:PORT, or --to a configuration file";
 
 /// How a topic is brought back into a running cluster.
@@ -43,8 +43,8 @@ pub(in crate::cli) struct How {
     /// Into a cluster: how many replicas. Default: the cluster's own default.
     #[arg(long)]
     replication: Option<i16>,
-    /// Into a cluster: a setting of the topic once it is there, e.g. --config retention.ms=7776000000. It keeps everything unless this says otherwise.
-    #[arg(long = "config", value_name = "NAME=VALUE", value_parser = setting)]
+    /// Into a cluster: a setting of the topic once it is there, e.g. --set retention.ms=7776000000. It keeps everything unless this says otherwise.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     configs: Vec<(String, String)>,
     /// Into a cluster: bytes a second at most.
     #[arg(long, value_parser = rate)]
@@ -82,7 +82,10 @@ impl How {
             1 => Ok(found.remove(0)),
             _ => {
                 let ids: Vec<_> = found.iter().map(|t| format!("{:?}", t.id)).collect();
-                bail!("the bucket holds several topics that had this name: say --topic-id, one of {}", ids.join(", "))
+                bail!(
+                    "the bucket holds several topics that had this name: say --topic-id, one of {}",
+                    ids.join(", ")
+                )
             }
         }
     }
@@ -99,12 +102,7 @@ impl How {
 /// A partition and what is in it.
 type Surveyed = (Arc<Manifest>, Counts);
 
-pub(super) async fn refill(
-    o: &Opened,
-    topic: &str,
-    to: Destination,
-    how: &How,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn refill(o: &Opened, topic: &str, to: Destination, how: &How) -> anyhow::Result<ExitCode> {
     let found = how.pick(o.topics(Some(topic)).await?)?;
     let (partitions, to) = (how.partitions(&found)?, Arc::new(to));
     let name = how.name.as_deref().unwrap_or(topic);
@@ -128,7 +126,9 @@ pub(super) async fn refill(
             failed => failed,
         };
         let left = "what is there now is not whole, and a restore does not go on where it stopped: delete the topic and begin anew";
-        settled.with_context(|| format!("topic {name} in {}: {left}", cluster.id.as_deref().unwrap_or("the cluster")))?;
+        settled.with_context(|| {
+            format!("topic {name} in {}: {left}", cluster.id.as_deref().unwrap_or("the cluster"))
+        })?;
     }
     bar.finish_and_clear();
     report(o, topic, name, how.dry_run, &surveyed)
@@ -231,7 +231,9 @@ fn report(o: &Opened, topic: &str, name: &str, dry_run: bool, all: &[Surveyed]) 
             });
             print(&table(&["partition", "start", "end", "records", "offsets without one", "bytes"], rows))?;
             let done = if dry_run { "would be written to" } else { "is in" };
-            print(&format!("{topic} {done} {name}, each record at its own offset. Its retention is unlimited unless --config says otherwise."))?;
+            print(&format!(
+                "{topic} {done} {name}, each record at its own offset. Its retention is unlimited unless --set says otherwise."
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)

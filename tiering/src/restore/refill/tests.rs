@@ -139,7 +139,8 @@ async fn a_log_that_begins_later_does_so_again() {
     let mut target = FakeTarget::default();
     let counts = stage.refill(&mut target).await.unwrap();
     assert_eq!((target.end, target.start, counts.before), (35, 23, 22));
-    let visible: Vec<_> = target.batches.iter().map(|b| view(b).base_offset().0).filter(|b| *b >= 22).collect();
+    let visible: Vec<_> =
+        target.batches.iter().map(|b| view(b).base_offset().0).filter(|b| *b >= 22).collect();
     assert_eq!(visible, vec![22, 28, 30]);
 }
 
