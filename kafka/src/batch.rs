@@ -1,4 +1,4 @@
-//! A read-only view of record batches (magic 2), and the two fields that may be changed in place.
+//! A read-only view of record batches (magic 2), and the fields that may be changed in place.
 //!
 //! Only the 61 bytes of each batch's header are looked at, never a record, compressed or not. The CRC covers
 //! what follows byte 21, so base offset and leader epoch can change without it.
@@ -249,6 +249,11 @@ impl<'a> BatchView<'a> {
         self.flag(5)
     }
 
+    /// Whether the base timestamp is a delete horizon (KIP-534): the log was compacted.
+    pub fn has_delete_horizon(&self) -> bool {
+        self.flag(6)
+    }
+
     fn flag(&self, bit: u8) -> bool {
         self.attributes() >> bit & 1 == 1
     }
@@ -300,6 +305,36 @@ pub fn set_base_offset(batch: &mut [u8], offset: Offset) -> Result<(), BatchErro
 /// [`BatchError::Short`] or [`BatchError::Magic`]; nothing is changed then.
 pub fn set_leader_epoch(batch: &mut [u8], epoch: LeaderEpoch) -> Result<(), BatchError> {
     writable(batch)?[LEADER_EPOCH..MAGIC].copy_from_slice(&epoch.0.to_be_bytes());
+    Ok(())
+}
+
+/// Who writes a batch, and how many records it wrote to the partition before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The producer's id.
+    pub producer: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// The first record's sequence number.
+    pub sequence: i32,
+}
+
+/// Makes the batch at the front of `batch` one that a producer may send: base offset 0, no leader epoch, no transaction, and `author` instead of whoever
+/// wrote it. Its records stay as they are; the CRC is computed anew.
+///
+/// # Errors
+/// [`BatchError::Short`] or [`BatchError::Magic`]; nothing is changed then.
+pub fn set_author(batch: &mut [u8], author: Author) -> Result<(), BatchError> {
+    const TRANSACTIONAL: u8 = 0x10;
+    let batch = writable(batch)?;
+    batch[..LENGTH].copy_from_slice(&0i64.to_be_bytes());
+    batch[LEADER_EPOCH..MAGIC].copy_from_slice(&(-1i32).to_be_bytes());
+    batch[ATTRIBUTES + 1] &= !TRANSACTIONAL;
+    batch[PRODUCER_ID..PRODUCER_EPOCH].copy_from_slice(&author.producer.to_be_bytes());
+    batch[PRODUCER_EPOCH..BASE_SEQUENCE].copy_from_slice(&author.epoch.to_be_bytes());
+    batch[BASE_SEQUENCE..RECORD_COUNT].copy_from_slice(&author.sequence.to_be_bytes());
+    let crc = crc32c::crc32c(&batch[ATTRIBUTES..]);
+    batch[CRC..ATTRIBUTES].copy_from_slice(&crc.to_be_bytes());
     Ok(())
 }
 

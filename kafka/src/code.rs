@@ -43,6 +43,8 @@ impl Code {
     pub const ILLEGAL_SASL_STATE: Self = Self(34);
     /// The broker does not know the request's version.
     pub const UNSUPPORTED_VERSION: Self = Self(35);
+    /// A setting that the broker does not know, or a value that it does not take.
+    pub const INVALID_CONFIG: Self = Self(40);
     /// The request cannot be served as it is.
     pub const INVALID_REQUEST: Self = Self(42);
     /// The cluster has no authorizer.

@@ -1,4 +1,4 @@
-//! The partitions that this gateway offloads: one task each, a few at work at a time.
+//! The partitions that this gateway offloads: one task each, a few at work at a time, what brokers are about to drop first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use kafka::types::Offset;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::PartitionId;
 use crate::clean;
+use crate::headroom::{Retention, headroom};
 use crate::offload::plan::{Hot, Rules};
 use crate::offload::{Lag, OffloadError, Offloader, Step, Tools};
 use crate::source::Named;
 use crate::tier::Tier;
+use crate::turns::Turns;
 
 /// Partitions at work at a time: each holds at most two parts of 24 MiB.
 const AT_WORK: usize = 4;
@@ -48,6 +50,8 @@ pub struct Assignment {
     pub rules: Rules,
     /// How much of the whole history is kept; nothing said: all.
     pub retain: Hot,
+    /// The brokers' own retention.
+    pub retention: Retention,
 }
 
 /// How a partition stands.
@@ -55,6 +59,8 @@ pub struct Assignment {
 pub struct Standing {
     /// How far behind it is.
     pub lag: Lag,
+    /// Until the brokers' own retention overtakes the upload, seconds; none where they keep all.
+    pub headroom: Option<i64>,
     /// What went wrong last, until a step succeeds.
     pub trouble: Option<String>,
     /// Ranges that brokers dropped too soon.
@@ -75,7 +81,7 @@ pub struct Duty {
     tools: Tools,
     tier: Arc<Tier>,
     owner: String,
-    at_work: Semaphore,
+    at_work: Arc<Turns>,
     /// How its partitions stand.
     pub standing: DashMap<PartitionId, (Named, Standing)>,
 }
@@ -83,7 +89,7 @@ pub struct Duty {
 impl Duty {
     /// Duties of the gateway `owner`.
     pub fn new(tools: Tools, tier: Arc<Tier>, owner: &str) -> Self {
-        let at_work = Semaphore::new(AT_WORK);
+        let at_work = Turns::new(AT_WORK);
         Self { tools, tier, owner: owner.to_owned(), at_work, standing: DashMap::new() }
     }
 
@@ -172,8 +178,9 @@ impl Duty {
                 clean::partition(store, layout, assignment.name.id, GRACE, false).await?;
             }
             let step = {
-                let _at_work = self.at_work.acquire().await;
-                // Its turn may have come after the order to leave.
+                // A turn is one segment long: a long backfill gives way to what retention threatens, and comes again.
+                let _turn = self.at_work.turn(headroom(offloader.lag, assignment.retention)).await;
+                // It may have come after the order to leave.
                 if leave.is_cancelled() {
                     break;
                 }
@@ -229,6 +236,7 @@ impl Duty {
         }
         self.note(assignment, |s| {
             (s.lag, s.trouble) = (offloader.lag, offloader.trouble.clone());
+            s.headroom = headroom(offloader.lag, assignment.retention);
             s.gaps += u64::from(matches!(step, Step::Gap { .. }));
             s.divergences += u64::from(matches!(step, Step::Diverged(_)));
         });
@@ -245,81 +253,6 @@ async fn sleep_unless(leave: &CancellationToken, time: Duration) {
 }
 
 #[cfg(test)]
-mod tests {
-    use kafka::client::log::Fetched;
-    use kafka::types::LeaderEpoch;
-    use store::memory::Memory;
-
-    use super::*;
-    use crate::layout::Layout;
-    use crate::offload::Pace;
-    use crate::read::Reader;
-    use crate::source::{Source, SourceError};
-    use crate::testing::{FakeLog, batch, named};
-
-    /// A log whose fetches wait until they are let go.
-    #[derive(Debug)]
-    struct Gated {
-        log: FakeLog,
-        asked: tokio::sync::Notify,
-        go: Semaphore,
-    }
-
-    #[async_trait::async_trait]
-    impl Source for Gated {
-        async fn fetch(
-            &self,
-            p: &Named,
-            from: Offset,
-            epoch: LeaderEpoch,
-            max: u32,
-        ) -> Result<Fetched, SourceError> {
-            self.asked.notify_one();
-            self.go.acquire().await.expect("open").forget();
-            self.log.fetch(p, from, epoch, max).await
-        }
-
-        async fn log_start(&self, p: &Named) -> Result<Offset, SourceError> {
-            self.log.log_start(p).await
-        }
-
-        async fn ends(&self, p: &Named) -> Result<(Offset, Offset), SourceError> {
-            self.log.ends(p).await
-        }
-
-        async fn trim(&self, p: &Named, to: Offset) -> Result<(), SourceError> {
-            self.log.trim(p, to).await
-        }
-    }
-
-    #[tokio::test]
-    async fn a_duty_that_is_to_end_gets_to_the_end_of_its_step_and_begins_no_other() {
-        let log = FakeLog::default();
-        log.with(|l| l.batches = (0..100).map(|i| batch(i * 10, 10, i)).collect());
-        let source = Arc::new(Gated { log, asked: tokio::sync::Notify::new(), go: Semaphore::new(0) });
-        let (store, layout) = (Arc::new(Memory::default()), Layout::new("cluster-1").expect("a layout"));
-        let tools = Tools {
-            store: store.clone(),
-            layout: layout.clone(),
-            source: source.clone(),
-            pace: Arc::<Pace>::default(),
-        };
-        let reader = Reader::new(store.clone(), layout.clone(), 1 << 20, TaskTracker::new());
-        let tier = Arc::new(Tier::new(store, layout, source.clone(), reader));
-        let duty = Arc::new(Duty::new(tools.clone(), tier, "me"));
-        let rules = Rules { segment_bytes: 1000, segment_age: Duration::ZERO, trim: None };
-        let assignment = Assignment { name: named(), rules, retain: Hot::default() };
-        let (_assigned, receiver) = watch::channel(Arc::new(vec![assignment]));
-        let (tasks, ends) =
-            (TaskTracker::new(), Ends { leave: CancellationToken::new(), stop: CancellationToken::new() });
-        tasks.spawn(duty.run(receiver, tasks.clone(), ends.clone()));
-        source.asked.notified().await;
-        ends.leave.cancel();
-        tasks.close();
-        assert!(!tasks.is_empty(), "its step is under way");
-        source.go.add_permits(1_000);
-        tokio::time::timeout(Duration::from_secs(20), tasks.wait()).await.expect("it ends by itself");
-        let next = Offloader::take_over(tools, named(), rules, "next").await.expect("the next owner");
-        assert_eq!(next.manifest().segments(), 1, "the step's segment is durable, and no other");
-    }
-}
+mod leaving;
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,11 @@ impl Layout {
         if sound { Ok(Self { cluster: cluster.into() }) } else { Err(BadCluster(cluster.to_owned())) }
     }
 
+    /// The cluster's id.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
     /// The prefix of all topics' markers.
     pub fn topics(&self) -> String {
         format!("{}/topics/", self.cluster)

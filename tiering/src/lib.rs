@@ -9,6 +9,7 @@
 pub mod bucket;
 pub mod clean;
 pub mod duty;
+pub mod headroom;
 pub mod layout;
 pub mod lineage;
 pub mod manifest;
@@ -21,6 +22,7 @@ pub mod source;
 #[cfg(test)]
 mod testing;
 pub mod tier;
+mod turns;
 pub mod verify;
 
 use std::fmt;

@@ -1,4 +1,12 @@
-//! The way out: a partition's history from the bucket into a directory of segments, from which a broker starts without us.
+//! The way out: a partition's history from the bucket into a directory of segments, from which a broker starts without us; or, by
+//! [`refill`], into a running cluster.
+
+mod filler;
+pub mod leader;
+pub mod pieces;
+pub mod refill;
+pub mod target;
+mod walk;
 
 use std::path::{Path, PathBuf};
 

@@ -28,13 +28,13 @@ pub(crate) struct Tiering {
 /// What happens to the topics whose names match.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["match", "hot"]))]
+#[schemars(extend("required" = ["match"]))]
 pub(crate) struct TopicRule {
     /// Topic name; * stands for any run of characters, ? for one.
     #[serde(rename = "match")]
     #[schemars(required)]
     pub(crate) pattern: Option<Leaf<String>>,
-    /// What stays on the brokers; `time`, `bytes` or both.
+    /// What stays on the brokers; `time`, `bytes` or both. Needed with `trim: true`; without it brokers keep what they keep.
     pub(crate) hot: Keep,
     /// The whole history, tier included. Default: for ever.
     pub(crate) retain: Keep,

@@ -89,6 +89,14 @@ fn accepts_have_a_rate_only_if_it_is_written_and_handshakes_always_a_bound() {
 }
 
 #[test]
+fn what_stays_on_the_brokers_has_to_be_said_only_where_they_are_trimmed() {
+    let config =
+        right(&with("store: {dir: d}\ntiering: {topics: [{match: a}, {match: b, retain: {time: 1h}}]}"));
+    let rules = config.tiering.expect("it is there").topics;
+    assert!(rules.iter().all(|rule| !rule.trim && rule.hot == crate::Keep::default()));
+}
+
+#[test]
 fn what_is_unwise_is_a_warning_with_its_line() {
     let table = [
         (

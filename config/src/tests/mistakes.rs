@@ -75,7 +75,7 @@ fn a_missing_key_is_named_with_an_example() {
         (s3("region: r"), "store.s3.bucket", 8, "is missing", "bucket: tide"),
         (with("store: {dir: d}\ntiering: {}"), "tiering.topics", 8, "is missing", "match:"),
         (with("store: {dir: d}\ntiering: {topics: [{hot: {time: 1h}}]}"), "tiering.topics[0].match", 8, "is missing", "match:"),
-        (with("store: {dir: d}\ntiering: {topics: [{match: a}]}"), "tiering.topics[0].hot", 8, "is missing", "hot: {time"),
+        (with("store: {dir: d}\ntiering: {topics: [{match: a, trim: true}]}"), "tiering.topics[0].hot", 8, "is missing", "hot: {time"),
         (with("store: {dir: d}\ntiering: {topics: [{match: a, hot: {time: 1h}}], cache: {disk: {bytes: 1GiB}}}"), "tiering.cache.disk.path", 8, "is missing", "path: "),
         (with("store: {dir: d}\ntiering: {topics: [{match: a, hot: {time: 1h}}], cache: {disk: {path: p}}}"), "tiering.cache.disk.bytes", 8, "is missing", "bytes: 50GiB"),
     ]);

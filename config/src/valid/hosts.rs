@@ -41,7 +41,7 @@ fn write_host(f: &mut fmt::Formatter<'_>, host: &str) -> fmt::Result {
 
 impl HostPort {
     /// Reads `host:port`, `1.2.3.4:port` or `[v6]:port`.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let Advertise { host, port } = Advertise::parse(text)?;
         Some(Self { host, port: port? })
     }

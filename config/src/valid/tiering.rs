@@ -26,7 +26,7 @@ pub struct Tiering {
 pub struct TopicRule {
     /// Topic name; `*` stands for any run of characters, `?` for one.
     pub pattern: String,
-    /// What stays on the brokers.
+    /// What stays on the brokers; both `None` only where nothing is trimmed.
     pub hot: Keep,
     /// The whole history, tier included; both `None`: for ever.
     pub retain: Keep,
@@ -78,7 +78,7 @@ const SEGMENT_AGE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 impl Tiering {
     pub(crate) fn check(raw: &raw::Tiering, check: &mut Check<'_>) -> Self {
         if raw.topics.is_empty() {
-            check.missing::<()>("tiering", "topics", "[{match: \"orders.*\", hot: {time: 2h}}]");
+            check.missing::<()>("tiering", "topics", "[{match: \"orders.*\"}]");
         }
         let topics = topic_rules(&raw.topics, check);
         let upload_rate = check.read("tiering", "upload_rate", &raw.upload_rate);
@@ -127,7 +127,7 @@ impl TopicRule {
         let hot = Keep::check(&raw.hot, &join(at, "hot"), check);
         let retain = Keep::check(&raw.retain, &join(at, "retain"), check);
         let trim = check.read(at, "trim", &raw.trim).unwrap_or(defaults::TRIM);
-        if raw.hot.time.is_none() && raw.hot.bytes.is_none() {
+        if trim && raw.hot.time.is_none() && raw.hot.bytes.is_none() {
             check.missing::<()>(at, "hot", "{time: 2h}   # what stays on the brokers");
         }
         if trim {

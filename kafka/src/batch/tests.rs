@@ -162,3 +162,20 @@ proptest! {
         let _ = set_leader_epoch(&mut bytes, LeaderEpoch(1));
     }
 }
+
+#[test]
+fn a_batch_with_a_new_author_has_its_records_and_a_sound_crc() {
+    let mut bytes = encoded(40, 3, b"payload", false);
+    bytes[ATTRIBUTES + 1] |= 0x10;
+    let records = bytes[HEADER_LEN..].to_vec();
+    set_author(&mut bytes, Author { producer: 9, epoch: 2, sequence: 7 }).unwrap();
+    let batch = Batches::new(&bytes).next().unwrap().unwrap();
+    assert!(batch.crc_ok() && !batch.is_transactional());
+    assert_eq!((batch.producer_id(), batch.producer_epoch(), batch.base_sequence()), (9, 2, 7));
+    assert_eq!(
+        (batch.base_offset(), batch.leader_epoch(), batch.record_count()),
+        (Offset(0), LeaderEpoch(-1), 3)
+    );
+    assert_eq!(&bytes[HEADER_LEN..], records);
+    assert!(set_author(&mut bytes[..60], Author { producer: 0, epoch: 0, sequence: 0 }).is_err());
+}

@@ -35,6 +35,16 @@ pub enum LogError {
         /// The code.
         code: Code,
     },
+    /// The broker refused, and says why in words.
+    #[error("{api}: {code}: {why}")]
+    Explained {
+        /// The API's name.
+        api: &'static str,
+        /// The code.
+        code: Code,
+        /// The broker's words.
+        why: String,
+    },
     /// The answer does not follow its schema, or is not about what was asked.
     #[error("malformed answer: {0}")]
     Malformed(#[from] WireError),
@@ -57,8 +67,22 @@ impl LogError {
     /// The broker's code, if it answered one.
     pub fn code(&self) -> Option<Code> {
         match self {
-            Self::Refused { code, .. } | Self::Call(CallError::Refused { code, .. }) => Some(*code),
+            Self::Refused { code, .. }
+            | Self::Explained { code, .. }
+            | Self::Call(CallError::Refused { code, .. }) => Some(*code),
             _ => None,
+        }
+    }
+
+    /// Whether the same may succeed later, or with another broker.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Call(CallError::Unsupported { .. }) => false,
+            Self::Call(CallError::Refused { code, .. })
+            | Self::Refused { code, .. }
+            | Self::Explained { code, .. } => code.is_retriable(),
+            Self::Call(_) => true,
+            Self::Malformed(_) | Self::Missing(_) | Self::Version { .. } => false,
         }
     }
 }
@@ -97,13 +121,13 @@ pub struct Fetched {
     pub records: Bytes,
 }
 
-fn version(c: &Connection, key: i16, needed: RangeInclusive<i16>) -> Result<i16, LogError> {
+pub(super) fn version(c: &Connection, key: i16, needed: RangeInclusive<i16>) -> Result<i16, LogError> {
     let offered = c.versions().range(key);
     let version = c.versions().highest(key, needed.clone());
     version.ok_or(LogError::Version { api: api::name_of(key), offered, needed })
 }
 
-fn checked(key: i16, code: i16) -> Result<(), LogError> {
+pub(super) fn checked(key: i16, code: i16) -> Result<(), LogError> {
     match Code(code) {
         Code::NONE => Ok(()),
         code => Err(LogError::Refused { api: api::name_of(key), code }),
@@ -264,7 +288,7 @@ fn configs(body: &[u8], version: i16) -> Result<Vec<(String, Option<String>)>, L
 }
 
 /// One topic with one partition, whose fields after its index `put` writes.
-fn one_partition(
+pub(super) fn one_partition(
     out: &mut Vec<u8>,
     topic: &str,
     partition: Partition,
@@ -281,7 +305,7 @@ fn one_partition(
 }
 
 /// Reads up to the fields after the index of the only partition of the only topic.
-fn enter(r: &mut Reader<'_>, flexible: bool, partition: Partition) -> Result<(), LogError> {
+pub(super) fn enter(r: &mut Reader<'_>, flexible: bool, partition: Partition) -> Result<(), LogError> {
     let one_topic = r.array_len(flexible, 4)? == Some(1);
     if one_topic {
         r.string(flexible)?;
@@ -292,7 +316,7 @@ fn enter(r: &mut Reader<'_>, flexible: bool, partition: Partition) -> Result<(),
     Err(LogError::Missing("the answer"))
 }
 
-fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
+pub(super) fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
     if flexible {
         out.push(0);
     }

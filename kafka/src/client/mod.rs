@@ -1,7 +1,8 @@
 //! A small Kafka client: dialling, TLS, SASL, one request at a time, and the cluster's metadata.
 //!
 //! It is what the gateway needs for its own questions, and it opens the authenticated streams on which the
-//! gateway fetches on a client's behalf. It is no producer, no consumer, and it retries nothing by itself.
+//! gateway fetches on a client's behalf. It is no consumer, as a producer it only writes again what was written once, and it retries
+//! nothing by itself.
 
 mod bootstrap;
 mod connection;
@@ -9,7 +10,9 @@ mod credentials;
 mod dial;
 mod exchange;
 pub mod log;
+pub mod markers;
 pub mod metadata;
+pub mod produce;
 pub mod rights;
 mod sasl;
 mod scram;
@@ -19,6 +22,7 @@ mod stream;
 mod text;
 pub mod tls;
 mod token;
+pub mod topics;
 mod versions;
 
 pub use bootstrap::{Bootstrap, NoBroker};

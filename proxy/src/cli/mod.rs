@@ -171,3 +171,15 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     table.add_rows(rows);
     table.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn no_command_has_two_options_of_one_name() {
+        Cli::command().debug_assert();
+    }
+}

@@ -9,6 +9,7 @@ use config::{Keep, Tiering, TopicRule};
 use kafka::client::metadata::{PartitionInfo, Topic};
 use tiering::PartitionId;
 use tiering::duty::Assignment;
+use tiering::headroom::Retention;
 use tiering::offload::plan::{Hot, Rules};
 use tiering::source::Named;
 
@@ -41,16 +42,18 @@ pub fn assignment(
     rule: &TopicRule,
     topic: &Topic,
     partition: &PartitionInfo,
+    retention: Retention,
 ) -> Assignment {
-    let segment = &tiering.segment;
+    let (segment, hot) = (&tiering.segment, rule.trim.then(|| keep(rule.hot)));
     let rules = Rules {
         segment_bytes: u32::try_from(segment.bytes.0).unwrap_or(u32::MAX),
         // What a hot window shorter than a segment's age asks for can't wait for that age.
-        segment_age: segment.age.min(rule.hot.time.unwrap_or(Duration::MAX)),
-        trim: rule.trim.then(|| keep(rule.hot)),
+        segment_age: segment.age.min(hot.and_then(|hot| hot.time).unwrap_or(Duration::MAX)),
+        trim: hot,
     };
     let id = PartitionId { topic: topic.id, partition: partition.index };
-    Assignment { name: Named { topic: topic.name.as_str().into(), id }, rules, retain: keep(rule.retain) }
+    let name = Named { topic: topic.name.as_str().into(), id };
+    Assignment { name, rules, retain: keep(rule.retain), retention }
 }
 
 fn keep(keep: Keep) -> Hot {

@@ -54,8 +54,6 @@ pub struct Ready {
     pub refused: DashMap<String, String>,
     /// What was asked of the store.
     pub counts: Arc<StoreCounts>,
-    /// `retention.ms` of topics that are tiered; -1: for ever.
-    pub retention: DashMap<String, i64>,
 }
 
 /// The tier, if the file has one.

@@ -17,6 +17,7 @@ use store::SharedStore;
 use store::wrap::{Class, Patience, Wrapped};
 use tiering::PartitionId;
 use tiering::duty::{Assignment, Duty, Ends};
+use tiering::headroom::Retention;
 use tiering::layout::Layout;
 use tiering::offload::{Pace, Tools};
 use tiering::read::Reader;
@@ -135,8 +136,7 @@ impl Plans {
         survey.refresh(&tier, &duty, &cluster).await?;
         let ends = Ends { leave: gateway.drain.asked().clone(), stop: stop.clone() };
         tasks.spawn(duty.clone().run(receiver, tasks.clone(), ends));
-        let (refused, retention) = (DashMap::new(), DashMap::new());
-        gateway.tier.set(Ready { tier, duty, tools, refused, counts, retention });
+        gateway.tier.set(Ready { tier, duty, tools, refused: DashMap::new(), counts });
         tracing::info!("the tier is open");
         Ok(survey)
     }
@@ -156,12 +156,14 @@ impl Plans {
     }
 }
 
-/// What matters of a topic's settings.
+/// The settings of a topic that matter.
+const SETTINGS: [&str; 3] = ["cleanup.policy", "retention.ms", "retention.bytes"];
+
+/// What they say.
 #[derive(Clone, Debug, Default)]
 struct Settings {
     cleanup_policy: String,
-    /// ms; -1: for ever.
-    retention: i64,
+    retention: Retention,
 }
 
 /// The survey's state.
@@ -248,9 +250,8 @@ impl Survey<'_> {
                 Err(why) => note_refused(ready, topic, why),
                 Ok(settings) => {
                     ready.refused.remove(&topic.name);
-                    ready.retention.insert(topic.name.clone(), settings.retention);
                     let ours = topic.partitions.iter().filter(|p| is_ours(gateway, topic, p));
-                    out.extend(ours.map(|p| assign::assignment(tiering, rule, topic, p)));
+                    out.extend(ours.map(|p| assign::assignment(tiering, rule, topic, p, settings.retention)));
                 }
             }
         }
@@ -268,7 +269,7 @@ impl Survey<'_> {
             Some((_, settings)) => settings.clone(),
             None => {
                 let connection = self.connection.as_mut().ok_or("nobody answers")?;
-                let said = topic_config(connection, &topic.name, &["cleanup.policy", "retention.ms"]).await;
+                let said = topic_config(connection, &topic.name, &SETTINGS).await;
                 let settings = match (said, known_before) {
                     (Ok(config), _) => Settings::of(config),
                     // What is being moved goes on being moved by what was known.
@@ -288,12 +289,14 @@ impl Survey<'_> {
 
 impl Settings {
     fn of(config: Vec<(String, Option<String>)>) -> Self {
-        let mut settings = Self { retention: -1, ..Self::default() };
+        let mut settings = Self::default();
         for (name, value) in config {
             let value = value.unwrap_or_default();
             match name.as_str() {
                 "cleanup.policy" => settings.cleanup_policy = value,
-                "retention.ms" => settings.retention = value.parse().unwrap_or(-1),
+                // -1, for ever, is no number of these.
+                "retention.ms" => settings.retention.time = value.parse().ok().map(Duration::from_millis),
+                "retention.bytes" => settings.retention.bytes = value.parse().ok(),
                 _ => {}
             }
         }

@@ -88,13 +88,10 @@ pub fn of(gateway: &Gateway) -> Option<TierStatus> {
         t.lag_offsets += u64::try_from(s.lag.offsets).unwrap_or(0);
         t.lag_bytes += s.lag.bytes;
         t.lag_seconds = t.lag_seconds.max(s.lag.seconds);
+        t.headroom_seconds = t.headroom_seconds.into_iter().chain(s.headroom).min();
         t.gaps += s.gaps;
         t.divergences += s.divergences;
         t.trouble = t.trouble.take().or_else(|| s.trouble.clone());
-    }
-    for (topic, t) in &mut topics {
-        let retention = ready.retention.get(topic).map(|ms| *ms).filter(|ms| *ms >= 0);
-        t.headroom_seconds = retention.filter(|_| t.owned > 0).map(|ms| ms / 1000 - t.lag_seconds as i64);
     }
     let stats = ready.tier.reader.stats();
     let refused = ready.refused.iter().map(|e| Refused { topic: e.key().clone(), reason: e.value().clone() });

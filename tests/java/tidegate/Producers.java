@@ -61,7 +61,7 @@ final class Producers {
 
     /**
      * Sends "count" records keyed first, first+1, ..., with values of "size" bytes that start with the key,
-     * and waits for all. The records take their timestamps from "timestamps", round and round, if that is there.
+     * and waits for all. The records take their timestamps from "timestamps", round and round, if that is there, and a header named "header".
      * The answer has one entry a record, in order: [partition, offset] or the error.
      */
     private static Object send(KafkaProducer<byte[], byte[]> producer, JsonNode request, LongAccumulator waits)
@@ -76,9 +76,12 @@ final class Producers {
             byte[] key = Long.toString(n).getBytes();
             Integer to = partition < 0 ? null : (int) partition;
             Long time = timestamp(request.get("timestamps"), n - first);
+            ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topic, to, time, key, value(key, size));
+            if (request.has("header")) {
+                record.headers().add(request.get("header").asText(), key);
+            }
             long begun = System.nanoTime();
-            sent.add(producer.send(new ProducerRecord<>(topic, to, time, key, value(key, size)),
-                    (metadata, error) -> waits.accumulate((System.nanoTime() - begun) / 1_000_000)));
+            sent.add(producer.send(record, (metadata, error) -> waits.accumulate((System.nanoTime() - begun) / 1_000_000)));
         }
         List<Object> acks = new ArrayList<>();
         for (Future<RecordMetadata> future : sent) {

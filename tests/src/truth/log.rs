@@ -50,7 +50,18 @@ pub struct Log {
 impl Log {
     /// Reads a partition whole from its leader.
     pub fn read(leader: &mut Asker, topic: TopicId, partition: i32, epoch: i32) -> Result<Self> {
-        let (mut bytes, mut offset, mut ends) = (Vec::new(), 0, (0, 0));
+        Self::read_from(leader, topic, partition, 0, epoch)
+    }
+
+    /// The same of a log that begins at `offset`.
+    pub fn read_from(
+        leader: &mut Asker,
+        topic: TopicId,
+        partition: i32,
+        mut offset: i64,
+        epoch: i32,
+    ) -> Result<Self> {
+        let (mut bytes, mut ends) = (Vec::new(), (0, 0));
         loop {
             let part = Part { partition, offset, epoch: -1, max_bytes: READ_BYTES };
             let question = Question {

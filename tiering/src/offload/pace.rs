@@ -24,7 +24,7 @@ impl Pace {
     }
 
     /// Waits until so many bytes may go.
-    pub(super) async fn wait(&self, bytes: usize) {
+    pub(crate) async fn wait(&self, bytes: usize) {
         let Some(limiter) = &self.0 else { return };
         let units = (bytes as u64).div_ceil(UNIT).clamp(1, u64::from(BURST)) as u32;
         let Some(units) = NonZeroU32::new(units) else { return };

@@ -1,7 +1,9 @@
 //! `tidegate tier`: the bucket's view of topics. Works on the bucket alone; no gateway has to run, and no cluster either.
 
 mod change;
+mod destination;
 mod list;
+mod refill;
 mod restore;
 mod verify;
 
@@ -11,11 +13,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use config::Tiering;
 use indicatif::{ProgressBar, ProgressStyle};
 use store::SharedStore;
 use tiering::bucket::{self, TopicInBucket};
 use tiering::layout::Layout;
 
+use self::destination::To;
 use super::Output;
 
 /// Where the bucket is.
@@ -64,16 +68,20 @@ pub(super) enum TierCommand {
         #[command(flatten)]
         bucket: Bucket,
     },
-    /// Restore a topic into a directory of segments from which a Kafka broker starts (docs/tiering.md, "Turning it off").
+    /// Restore a topic: into a directory of segments from which a Kafka broker starts, or into a running cluster, where every record gets the offset
+    /// that it had (docs/tiering.md, "Turning it off").
     Restore {
         /// The topic.
         topic: String,
-        /// The directory; one folder per partition is made in it.
+        /// A directory, in which one folder per partition is made; or a running cluster: kafka://HOST:PORT,HOST:PORT in the clear, or a
+        /// configuration file whose section `cluster` says how to come in.
         #[arg(long)]
-        to: PathBuf,
-        /// Leave leader epochs as they are. Default: 0, as in a new cluster.
+        to: String,
+        /// Into a directory: leave leader epochs as they are. Default: 0, as in a new cluster.
         #[arg(long)]
         keep_epochs: bool,
+        #[command(flatten)]
+        how: refill::How,
         #[command(flatten)]
         bucket: Bucket,
     },
@@ -122,6 +130,8 @@ struct Opened {
     store: SharedStore,
     layout: Layout,
     output: Output,
+    /// What the gateways of this file tier.
+    tiering: Option<Tiering>,
 }
 
 impl Bucket {
@@ -133,7 +143,7 @@ impl Bucket {
             Some(id) => id.clone(),
             None => only_cluster(&store).await?,
         };
-        Ok(Opened { layout: Layout::new(&cluster)?, store, output: self.output })
+        Ok(Opened { layout: Layout::new(&cluster)?, store, output: self.output, tiering: config.tiering })
     }
 }
 
@@ -183,8 +193,13 @@ pub(super) fn tier(command: TierCommand) -> anyhow::Result<ExitCode> {
                     if cluster_gone { Vec::new() } else { change::topics_of(&bucket.config).await? };
                 change::drop_topic(&bucket.open().await?, &topic, &existing, delete).await
             }
-            TierCommand::Restore { topic, to, keep_epochs, bucket } => {
-                restore::restore(&bucket.open().await?, &topic, &to, keep_epochs).await
+            TierCommand::Restore { topic, to, keep_epochs, how, bucket } => {
+                let o = bucket.open().await?;
+                match To::of(&to)? {
+                    To::Dir(_) if how.is_said() => bail!("{}", refill::ONLY_CLUSTER),
+                    To::Dir(dir) => restore::restore(&o, &topic, &dir, keep_epochs).await,
+                    To::Cluster(cluster) => refill::refill(&o, &topic, *cluster, &how).await,
+                }
             }
         }
     })
