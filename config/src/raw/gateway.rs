@@ -13,9 +13,9 @@ use crate::leaf::Leaf;
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["zone"]))]
 pub(crate) struct Gateway {
-    /// Name, unique in the fleet. Default: the host name.
+    /// Name, unique in the fleet; 1 to 128 letters, digits, `.`, `_`, `-`. Default: the host name (`$HOSTNAME`, else `/etc/hostname`).
     pub(crate) id: Option<Leaf<String>>,
-    /// The zone it runs in. Advise availability zone ids (use1-az1): names differ between accounts.
+    /// The zone it runs in. Availability zone ids (use1-az1) are best: names differ between accounts.
     #[schemars(required)]
     pub(crate) zone: Option<Leaf<Zone>>,
     /// Where /metrics, /healthz, /readyz and /status are served. Default: 127.0.0.1:9644.

@@ -16,7 +16,7 @@ use store::SharedStore;
 use tiering::bucket::{self, TopicInBucket};
 use tiering::layout::Layout;
 
-use super::Output;
+use super::{Output, help};
 
 /// Where the bucket is.
 #[derive(Debug, Args)]
@@ -35,11 +35,13 @@ pub(super) struct Bucket {
 #[derive(Debug, Subcommand)]
 pub(super) enum TierCommand {
     /// List the topics in the bucket: partitions, segments, bytes.
+    #[command(after_long_help = help::TIER_LOOK)]
     Ls {
         #[command(flatten)]
         bucket: Bucket,
     },
     /// Show a topic's partitions: offsets, what brokers were told to drop, gaps.
+    #[command(after_long_help = help::TIER_LOOK)]
     Show {
         /// The topic.
         topic: String,
@@ -47,6 +49,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Read everything a topic (or every topic) has in the bucket and check every CRC, gap and overlap. Exits 1 if anything is wrong.
+    #[command(after_long_help = help::TIER_VERIFY)]
     Verify {
         /// The topic; default: all.
         topic: Option<String>,
@@ -54,6 +57,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Find objects that no manifest names: left by crashes and by retention. Says what it would delete; deletes with --delete.
+    #[command(after_long_help = help::TIER_GC)]
     Gc {
         /// Delete them.
         #[arg(long)]
@@ -65,6 +69,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Restore a topic into a directory of segments from which a Kafka broker starts (docs/tiering.md, "Turning it off").
+    #[command(after_long_help = help::TIER_RESTORE)]
     Restore {
         /// The topic.
         topic: String,
@@ -78,6 +83,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Pause a topic's offloading. What is in the bucket is served as before.
+    #[command(after_long_help = help::TIER_PAUSE)]
     Pause {
         /// The topic.
         topic: String,
@@ -85,6 +91,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Let a paused topic's offloading go on.
+    #[command(after_long_help = help::TIER_PAUSE)]
     Resume {
         /// The topic.
         topic: String,
@@ -92,6 +99,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Delete everything in the bucket of a topic that the cluster has deleted. Says what it would delete; deletes with --delete.
+    #[command(after_long_help = help::TIER_DROP)]
     Drop {
         /// The topic.
         topic: String,
@@ -105,6 +113,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Print an inventory of a topic's objects with their offsets, for other tools. Always JSON, one line per segment.
+    #[command(after_long_help = help::TIER_LOOK)]
     Export {
         /// The topic.
         topic: String,
