@@ -172,7 +172,7 @@ Exit codes:
 
 pub(super) const TIER_DROP: &str = "\
 A topic that was deleted in the cluster stays in the bucket until this is said: a deletion is never inferred. The cluster
-is asked first whether the topic still exists there, and then nothing is deleted.
+is asked first: if the topic still exists there, nothing is deleted.
 
 Examples:
   tidegate tier drop orders.old -c gateway-az1.yaml
