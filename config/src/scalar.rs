@@ -40,7 +40,7 @@ impl Scalar for PathBuf {
     }
 
     fn schema() -> Schema {
-        String::schema()
+        json_schema!({"x-kind": "path", "type": "string", "minLength": 1})
     }
 }
 
@@ -51,7 +51,7 @@ impl Scalar for Zone {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": "string", "minLength": 1, "maxLength": crate::ZONE_BYTES_MAX})
+        json_schema!({"x-kind": "zone", "type": "string", "minLength": 1, "maxLength": crate::ZONE_BYTES_MAX})
     }
 }
 
@@ -66,7 +66,7 @@ impl Scalar for HostPort {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"})
+        json_schema!({"x-kind": "host:port", "type": "string", "pattern": "^.+:[0-9]{1,5}$"})
     }
 }
 
@@ -81,7 +81,7 @@ impl Scalar for Advertise {
     }
 
     fn schema() -> Schema {
-        String::schema()
+        json_schema!({"x-kind": "host", "type": "string", "minLength": 1})
     }
 }
 
@@ -92,7 +92,7 @@ impl Scalar for SocketAddr {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"})
+        json_schema!({"x-kind": "ip:port", "type": "string", "pattern": "^.+:[0-9]{1,5}$"})
     }
 }
 
@@ -110,7 +110,7 @@ impl Scalar for IpNet {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"})
+        json_schema!({"x-kind": "network", "type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"})
     }
 }
 
@@ -125,7 +125,7 @@ impl Scalar for ByteSize {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": ["string", "integer"], "pattern": "^[0-9]+ ?([KMGT]iB|[kMGT]?B)?$", "minimum": 0})
+        json_schema!({"x-kind": "size", "type": ["string", "integer"], "pattern": "^[0-9]+ ?([KMGT]iB|[kMGT]?B)?$", "minimum": 0})
     }
 }
 
@@ -141,7 +141,7 @@ impl Scalar for Duration {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": "string", "pattern": "^[0-9]+ ?(ms|s|m|h|d)$"})
+        json_schema!({"x-kind": "duration", "type": "string", "pattern": "^[0-9]+ ?(ms|s|m|h|d)$"})
     }
 }
 

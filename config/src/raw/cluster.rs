@@ -13,12 +13,13 @@ use crate::leaf::{Leaf, Refusal, Scalar, Typed, word};
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["bootstrap"]))]
 pub(crate) struct Cluster {
-    /// Brokers to ask first, as host:port.
+    /// The brokers to ask first.
     #[schemars(length(min = 1))]
     pub(crate) bootstrap: Vec<Leaf<HostPort>>,
-    /// TLS towards brokers, always with verification. Default: plain TCP.
+    /// TLS towards brokers, for clients' connections too; certificates are always verified. Default: plain TCP.
     pub(crate) tls: Option<ClientTls>,
-    /// The gateway's own principal; clients keep theirs. Default: none.
+    /// The gateway's own principal; clients authenticate with their own, straight to the broker. PLAIN or OAUTHBEARER without
+    /// `tls` gives a warning. Default: none.
     pub(crate) auth: Option<Auth>,
 }
 
@@ -32,7 +33,7 @@ pub(crate) struct ClientTls {
     pub(crate) ca: Option<Leaf<PathBuf>>,
     /// PEM file of the gateway's own certificate chain, for brokers that ask for one. Needs `key`.
     pub(crate) cert: Option<Leaf<PathBuf>>,
-    /// PEM file of its private key. Needs `cert`.
+    /// PEM file of its private key, unencrypted. Needs `cert`.
     pub(crate) key: Option<Leaf<PathBuf>>,
     /// The name brokers' certificates must hold. Default: the host dialled.
     pub(crate) server_name: Option<Leaf<String>>,
@@ -46,17 +47,19 @@ pub(crate) struct Auth {
     /// SASL mechanism.
     #[schemars(required)]
     pub(crate) mechanism: Option<Leaf<Mechanism>>,
-    /// User name, for PLAIN and SCRAM.
+    /// User name; required for PLAIN and SCRAM.
     pub(crate) username: Option<Leaf<String>>,
-    /// Password, for PLAIN and SCRAM.
+    /// Password; required for PLAIN and SCRAM.
     pub(crate) password: Option<Secret>,
-    /// Bearer token, for OAUTHBEARER. From a file it is read anew for every session, so that it can be renewed.
+    /// Bearer token; required for OAUTHBEARER. A file is read anew for every session, so that whatever renews the token only has
+    /// to replace the file (write beside it and rename); a token from `env` ends when it expires.
     pub(crate) token: Option<Secret>,
 }
 
 /// Where a secret is read from when the file is loaded: `file` or `env`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-kind" = "secret"))]
 pub(crate) struct Secret {
     /// A file that holds the secret and nothing else; one line end at its end doesn't count.
     pub(crate) file: Option<Leaf<PathBuf>>,

@@ -24,21 +24,22 @@ pub(crate) struct Fleet {
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["id", "zone", "listener", "advertise", "brokers", "admin"]))]
 pub(crate) struct Member {
-    /// The other gateway's gateway.id.
+    /// The other gateway's `gateway.id`; never this gateway's own.
     #[schemars(required)]
     pub(crate) id: Option<Leaf<String>>,
     /// The zone it runs in.
     #[schemars(required)]
     pub(crate) zone: Option<Leaf<Zone>>,
-    /// Name of the listener, there and here: clients of that listener here may be sent there.
+    /// Name of the listener, there and here: clients of that listener here may be sent there. A gateway with two listeners
+    /// stands here twice.
     #[schemars(required)]
     pub(crate) listener: Option<Leaf<String>>,
-    /// Host that clients are told; under SNI with :port if it isn't the port of the listener here.
+    /// Host that clients are told, as in `listeners`; under SNI with `:port` if it isn't the port of the listener here.
     #[schemars(required)]
     pub(crate) advertise: Option<Leaf<Advertise>>,
-    /// Where it answers for each broker.
+    /// Where it answers for each broker. `sni` needs `tls` on the listener here.
     pub(crate) brokers: Brokers,
-    /// host:port of its admin address, for health checks.
+    /// Its admin address, for health checks.
     #[schemars(required)]
     pub(crate) admin: Option<Leaf<HostPort>>,
 }
@@ -48,10 +49,10 @@ pub(crate) struct Member {
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["bind", "seeds"]))]
 pub(crate) struct Gossip {
-    /// ip:port where this gateway listens for others.
+    /// Where this gateway listens for others.
     #[schemars(required)]
     pub(crate) bind: Option<Leaf<SocketAddr>>,
-    /// Gateways to ask first, as host:port.
+    /// Gateways to ask first.
     #[schemars(length(min = 1))]
     pub(crate) seeds: Vec<Leaf<HostPort>>,
 }

@@ -14,15 +14,16 @@ use crate::leaf::Leaf;
 pub(crate) struct Limits {
     /// Client connections at once. Default: 50000.
     pub(crate) connections: Option<Leaf<u32>>,
-    /// Client connections at once from one IP address. Default: 2000, or `connections` if that is less.
+    /// Client connections at once from one IP address, at most `connections`. Default: 2000, or `connections` if that is less.
     pub(crate) connections_per_ip: Option<Leaf<u32>>,
     /// Largest frame either way, 1KiB to 2GiB - 1. Default: 100MiB.
     pub(crate) frame: Option<Leaf<ByteSize>>,
     /// Bytes held for all connections together, at least `frame`. Default: 1GiB.
     pub(crate) in_flight_bytes: Option<Leaf<ByteSize>>,
-    /// A connection without traffic and without an answer due is closed after this, 1s to 30d. Default: 10m.
+    /// A connection on which no byte moves, and whose broker owes it no answer, is closed after this (up to a quarter later), 1s to
+    /// 30d. So is one whose client takes nothing of its answer. Default: 10m.
     pub(crate) idle: Option<Leaf<Duration>>,
-    /// Time for the TLS handshake, and then for the first request's header, 100ms to 10m. Default: 10s.
+    /// Time for a PROXY protocol header, for the TLS handshake, and then for the first request's header, 100ms to 10m. Default: 10s.
     pub(crate) handshake: Option<Leaf<Duration>>,
     /// New connections a second; further ones wait to be accepted. Default: no bound.
     pub(crate) accept_rate: Option<Leaf<u32>>,

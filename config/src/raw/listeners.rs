@@ -17,17 +17,18 @@ use crate::{Advertise, Zone};
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["name", "bind", "brokers"]))]
 pub(crate) struct Listener {
-    /// Name, unique in the file.
+    /// Name, unique in the file; `fleet.members` refer to it.
     #[schemars(required)]
     pub(crate) name: Option<Leaf<String>>,
-    /// ip:port of the bootstrap endpoint. Port 0 takes any free one.
+    /// The bootstrap endpoint; broker ports are bound on the same IP. Port 0 takes any free one.
     #[schemars(required)]
     pub(crate) bind: Option<Leaf<SocketAddr>>,
-    /// Host that clients are told; under SNI with :port when a load balancer listens on another one. Default: the IP of `bind`.
+    /// Host that clients are told; required when `bind` is `0.0.0.0` or `[::]`. Under SNI it may carry `:port`, if a load
+    /// balancer in front listens on another port than `bind`. Default: the IP of `bind`.
     pub(crate) advertise: Option<Leaf<Advertise>>,
     /// Where each broker answers.
     pub(crate) brokers: Brokers,
-    /// The zone of every client that comes in here.
+    /// The zone of every client that comes in here (rule `listener`).
     pub(crate) zone: Option<Leaf<Zone>>,
     /// TLS towards clients. Default: plain TCP.
     pub(crate) tls: Option<ServerTls>,
@@ -53,7 +54,7 @@ pub(crate) struct ServerTls {
     /// PEM file of the certificate chain.
     #[schemars(required)]
     pub(crate) cert: Option<Leaf<PathBuf>>,
-    /// PEM file of the private key.
+    /// PEM file of its private key, unencrypted.
     #[schemars(required)]
     pub(crate) key: Option<Leaf<PathBuf>>,
     /// PEM file of the authorities whose client certificates are required. Default: none are asked for.
@@ -80,6 +81,7 @@ pub(crate) struct Identity {
 /// Where each broker answers: `ports`, `ports` with `ids`, or `sni`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("x-kind" = "endpoints"))]
 pub(crate) struct Brokers {
     /// first-last. Broker id N answers on first + N; with `ids`, the ids take the ports in their order.
     pub(crate) ports: Option<Leaf<PortRange>>,
@@ -119,7 +121,7 @@ impl Scalar for PortRange {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": ["string", "integer"], "pattern": "^[0-9]{1,5}-[0-9]{1,5}$", "minimum": 1, "maximum": 65535})
+        json_schema!({"x-kind": "first-last", "type": ["string", "integer"], "pattern": "^[0-9]{1,5}-[0-9]{1,5}$", "minimum": 1, "maximum": 65535})
     }
 }
 
@@ -139,7 +141,7 @@ impl Scalar for IdRange {
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": ["string", "integer"], "pattern": "^[0-9]+(-[0-9]+)?$", "minimum": 0, "maximum": i32::MAX})
+        json_schema!({"x-kind": "broker id", "type": ["string", "integer"], "pattern": "^[0-9]+(-[0-9]+)?$", "minimum": 0, "maximum": i32::MAX})
     }
 }
 

@@ -12,7 +12,7 @@ use crate::leaf::{Leaf, Refusal, Scalar, Typed, word};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
-    /// A directory on this machine.
+    /// A directory on this machine; made if missing.
     pub(crate) dir: Option<Leaf<PathBuf>>,
     /// A bucket behind the S3 API.
     pub(crate) s3: Option<S3>,
@@ -31,14 +31,14 @@ pub(crate) struct S3 {
     /// Region.
     #[schemars(required)]
     pub(crate) region: Option<Leaf<String>>,
-    /// http:// or https:// URL of another maker's store. Default: AWS.
+    /// `http://` or `https://` URL of another maker's store, without user name or password. Default: AWS.
     pub(crate) endpoint: Option<Leaf<String>>,
     /// Bucket in the path instead of the host name. Default: false.
     pub(crate) path_style: Option<Leaf<bool>>,
-    /// Which bodies carry checksums: all (always), or only those that S3 insists on (when_required), for stores that refuse
-    /// newer headers. Default: always.
+    /// Which bodies carry a checksum that the store checks: all (always), or only those where S3 insists (when_required), for
+    /// stores that refuse newer headers. Default: always.
     pub(crate) checksums: Option<Leaf<Checksums>>,
-    /// Id or ARN of the KMS key that the store encrypts with. Default: as the bucket says.
+    /// Id or ARN of the KMS key that the store encrypts with (SSE-KMS). Default: as the bucket says.
     pub(crate) kms_key: Option<Leaf<String>>,
 }
 

@@ -14,12 +14,12 @@ use crate::leaf::Leaf;
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["topics"]))]
 pub(crate) struct Tiering {
-    /// Rules by topic name; the first that matches wins.
+    /// Rules by topic name; the first that matches wins. Kafka's own topics (`__*`) never match.
     #[schemars(length(min = 1))]
     pub(crate) topics: Vec<TopicRule>,
     /// When a segment is cut.
     pub(crate) segment: Segment,
-    /// Bytes a second that this gateway copies to the store at most. Default: as fast as it goes.
+    /// Bytes a second that this gateway copies to the store at most, `1MiB` or more. Default: as fast as it goes.
     pub(crate) upload_rate: Option<Leaf<ByteSize>>,
     /// What is kept near for reads.
     pub(crate) cache: Cache,
@@ -30,15 +30,15 @@ pub(crate) struct Tiering {
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["match"]))]
 pub(crate) struct TopicRule {
-    /// Topic name; * stands for any run of characters, ? for one.
+    /// Topic name; `*` stands for any run of characters, `?` for one.
     #[serde(rename = "match")]
     #[schemars(required)]
     pub(crate) pattern: Option<Leaf<String>>,
     /// What stays on the brokers; `time`, `bytes` or both. Needed with `trim: true`; without it brokers keep what they keep.
     pub(crate) hot: Keep,
-    /// The whole history, tier included. Default: for ever.
+    /// The whole history, tier included; not less than `hot`. Default: for ever.
     pub(crate) retain: Keep,
-    /// Brokers drop what the tier holds; false: copy only, brokers keep their own retention. Default: false.
+    /// `true`: brokers drop what the tier holds; `false`: copy only, brokers keep their own retention. Default: false.
     pub(crate) trim: Option<Leaf<bool>>,
 }
 

@@ -4,6 +4,7 @@ mod contradictions;
 mod meaning;
 mod mistakes;
 mod outside;
+mod reference;
 mod reloading;
 mod whole_files;
 

@@ -4,6 +4,7 @@ mod check;
 mod config_file;
 mod connect;
 mod explain;
+mod help;
 mod rights;
 mod run;
 mod status;
@@ -20,9 +21,9 @@ use comfy_table::{Table, presets};
 /// Clients change bootstrap.servers to a gateway and nothing else: they talk to gateways in their own availability
 /// zone and read from in-sync replicas in their own zone.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, arg_required_else_help = true)]
+#[command(name = "tidegate", version, arg_required_else_help = true, after_long_help = help::TOP)]
 pub(crate) struct Cli {
-    /// How log lines look on stderr.
+    /// How log lines look on stderr: for people, or one JSON object a line.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -51,17 +52,19 @@ enum Command {
     /// the file again.
     ///
     /// Set RUST_LOG (for example RUST_LOG=tidegate_proxy=debug) for more log lines.
+    #[command(after_long_help = help::RUN)]
     Run {
         /// The configuration file.
         #[arg(short, long)]
         config: PathBuf,
     },
     /// Validate a configuration file: every error with its path, line, reason and remedy.
+    #[command(after_long_help = help::CHECK)]
     Check {
         /// The configuration file.
         #[arg(short, long)]
         config: PathBuf,
-        /// Also try every bootstrap server and broker, and look at racks, rights and endpoints.
+        /// Also try every bootstrap server, broker and the bucket, and look at racks, rights and endpoints.
         #[arg(long)]
         connect: bool,
         /// How the findings are printed.
@@ -69,11 +72,13 @@ enum Command {
         output: Output,
     },
     /// Print what a configuration file may hold.
+    #[command(after_long_help = help::CONFIG)]
     Config {
         #[command(subcommand)]
         what: ConfigCommand,
     },
     /// Show what a running gateway sees and does: brokers, clients by zone, where reads are served, bytes by zone.
+    #[command(after_long_help = help::STATUS)]
     Status {
         /// The gateway's admin address (`gateway.admin` in its file).
         #[arg(long, default_value = "http://127.0.0.1:9644")]
@@ -86,11 +91,13 @@ enum Command {
         output: Output,
     },
     /// Look at, verify, clean, restore or pause what is in the bucket.
+    #[command(after_long_help = help::TIER)]
     Tier {
         #[command(subcommand)]
         what: tier::TierCommand,
     },
     /// Questions about availability zones.
+    #[command(after_long_help = help::ZONES)]
     Zones {
         #[command(subcommand)]
         what: ZonesCommand,
@@ -99,15 +106,27 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// The file's JSON Schema.
+    /// The file's JSON Schema (draft 2020-12), for editors and validators.
+    #[command(after_long_help = help::CONFIG)]
     Schema,
-    /// A commented example.
+    /// A commented example of the file, right as it stands.
+    #[command(after_long_help = help::CONFIG)]
     Example,
+    /// A table of every key: what to write, what holds if nothing is written, what it means. In Markdown.
+    #[command(after_long_help = help::CONFIG)]
+    Reference {
+        /// One section (limits) or definition (Brokers, ClientRule); default: all sections.
+        section: Option<String>,
+        /// Write the tables into a document of ours instead, between its marks.
+        #[arg(long, hide = true, conflicts_with = "section")]
+        fill: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 enum ZonesCommand {
     /// Say which zone a client is in, and which rule of `zones.clients` says so.
+    #[command(after_long_help = help::ZONES)]
     Explain {
         /// The client's client.id.
         #[arg(long)]
@@ -139,8 +158,7 @@ impl Cli {
         match self.command {
             Command::Run { config } => run::run(&config, self.log_format == LogFormat::Json),
             Command::Check { config, connect, output } => check::check(&config, connect, output),
-            Command::Config { what: ConfigCommand::Schema } => config_file::schema(),
-            Command::Config { what: ConfigCommand::Example } => config_file::example(),
+            Command::Config { what } => config_file::config(what),
             Command::Status { admin, token_file, output } => {
                 status::status(&admin, token_file.as_deref(), output)
             }
@@ -173,13 +191,4 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::Cli;
-
-    #[test]
-    fn no_command_has_two_options_of_one_name() {
-        Cli::command().debug_assert();
-    }
-}
+mod tests;

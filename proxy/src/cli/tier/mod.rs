@@ -20,7 +20,7 @@ use tiering::bucket::{self, TopicInBucket};
 use tiering::layout::Layout;
 
 use self::destination::To;
-use super::Output;
+use super::{Output, help};
 
 /// Where the bucket is.
 #[derive(Debug, Args)]
@@ -39,11 +39,13 @@ pub(super) struct Bucket {
 #[derive(Debug, Subcommand)]
 pub(super) enum TierCommand {
     /// List the topics in the bucket: partitions, segments, bytes.
+    #[command(after_long_help = help::TIER_LOOK)]
     Ls {
         #[command(flatten)]
         bucket: Bucket,
     },
     /// Show a topic's partitions: offsets, what brokers were told to drop, gaps.
+    #[command(after_long_help = help::TIER_LOOK)]
     Show {
         /// The topic.
         topic: String,
@@ -51,6 +53,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Read everything a topic (or every topic) has in the bucket and check every CRC, gap and overlap. Exits 1 if anything is wrong.
+    #[command(after_long_help = help::TIER_VERIFY)]
     Verify {
         /// The topic; default: all.
         topic: Option<String>,
@@ -58,6 +61,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Find objects that no manifest names: left by crashes and by retention. Says what it would delete; deletes with --delete.
+    #[command(after_long_help = help::TIER_GC)]
     Gc {
         /// Delete them.
         #[arg(long)]
@@ -70,6 +74,7 @@ pub(super) enum TierCommand {
     },
     /// Restore a topic: into a directory of segments from which a Kafka broker starts, or into a running cluster, where every record gets the offset
     /// that it had (docs/tiering.md, "Turning it off").
+    #[command(after_long_help = help::TIER_RESTORE)]
     Restore {
         /// The topic.
         topic: String,
@@ -86,6 +91,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Pause a topic's offloading. What is in the bucket is served as before.
+    #[command(after_long_help = help::TIER_PAUSE)]
     Pause {
         /// The topic.
         topic: String,
@@ -93,6 +99,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Let a paused topic's offloading go on.
+    #[command(after_long_help = help::TIER_PAUSE)]
     Resume {
         /// The topic.
         topic: String,
@@ -100,6 +107,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Delete everything in the bucket of a topic that the cluster has deleted. Says what it would delete; deletes with --delete.
+    #[command(after_long_help = help::TIER_DROP)]
     Drop {
         /// The topic.
         topic: String,
@@ -113,6 +121,7 @@ pub(super) enum TierCommand {
         bucket: Bucket,
     },
     /// Print an inventory of a topic's objects with their offsets, for other tools. Always JSON, one line per segment.
+    #[command(after_long_help = help::TIER_LOOK)]
     Export {
         /// The topic.
         topic: String,
