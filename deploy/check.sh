@@ -76,7 +76,7 @@ image() {
   chmod 755 "$scratch" "$root"
   image/rootfs.sh "$binary" "$root"
   cp compose/gateway-az1.yaml "$root/etc/tidegate/tidegate.yaml"
-  chroot --userspec=65532:65532 "$root" /usr/bin/tidegate check -c /etc/tidegate/tidegate.yaml
+  TIDEGATE_ADMIN_TOKEN=trial-admin-token chroot --userspec=65532:65532 "$root" /usr/bin/tidegate check -c /etc/tidegate/tidegate.yaml
   if docker version >/dev/null 2>&1; then
     docker build -f Dockerfile ..
   else
