@@ -86,7 +86,7 @@ fn a_reload_moves_clients_and_bounds_and_a_file_with_a_mistake_changes_nothing()
 
     // A lower bound keeps others out, and nobody who is in.
     reload(&mut gateway, &of(&format!("{az2}\nlimits: {{connections: 1}}")), "applied");
-    let refused = |gateway: &Gateway| {
+    let refused = |gateway: &Gateway| -> Result<f64> {
         let reason = [("reason", "too_many_connections")];
         gateway.metrics().map(|m| m.sum("tidegate_rejected_total", &reason))
     };

@@ -29,7 +29,7 @@ struct Stage {
     sites: Sites,
     gateways: Vec<Gateway>,
     java: &'static Java,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 impl Stage {
@@ -37,8 +37,10 @@ impl Stage {
         let cluster = Cluster::builder().brokers(3).racks(ZONES).property("min.insync.replicas", "2");
         let cluster = cluster.start().unwrap();
         let java = Java::resident().unwrap();
-        let topic = json!({"topic": "t", "assignment": [[2, 3, 1], [3, 1, 2], [1, 2, 3]]});
-        java.admin(&cluster.bootstrap()).create_topic_with(topic).unwrap();
+        for topic in ["t", "direct"] {
+            let topic = json!({"topic": topic, "assignment": [[2, 3, 1], [3, 1, 2], [1, 2, 3]]});
+            java.admin(&cluster.bootstrap()).create_topic_with(topic).unwrap();
+        }
         let sites = Sites::of(&cluster, &ZONES).unwrap();
         let upstream = format!("cluster:\n  bootstrap: [{}]", cluster.bootstrap().replace(',', ", "));
         let start = |site: &Site| {
@@ -47,7 +49,7 @@ impl Stage {
             Gateway::start(&yaml.replacen("gateway: {", &format!("gateway: {{drain: {DRAIN}, "), 1))
         };
         let gateways = sites.all.iter().map(start).collect::<Result<_>>().unwrap();
-        let stage = Self { sites, gateways, java, _cluster: cluster };
+        let stage = Self { sites, gateways, java, cluster };
         stage.wait_whole().unwrap();
         stage
     }
@@ -115,6 +117,19 @@ fn write(
     longest
 }
 
+/// Writes to the same brokers without any gateway: how long they, and this machine, take by themselves.
+fn write_directly(java: &'static Java, props: Value, stop: &AtomicBool) -> Duration {
+    let producer = java.producer(props).unwrap();
+    let (mut longest, mut first) = (Duration::ZERO, true);
+    while !stop.load(Relaxed) {
+        let acks = producer.send(json!({"topic": "direct", "count": 20, "size": 500})).unwrap();
+        assert!(acks.iter().all(Result::is_ok), "{acks:?}");
+        let waited = producer.longest_wait().unwrap();
+        longest = if std::mem::take(&mut first) { longest } else { longest.max(waited) };
+    }
+    longest
+}
+
 /// Both members have something to read, and all is read by somebody.
 fn join_group(members: &[Consumer]) {
     let mut assigned: Vec<usize> = vec![0; members.len()];
@@ -162,14 +177,17 @@ fn a_rolling_restart_of_the_fleet_under_load_is_invisible_to_clients() {
     join_group(&members);
     let idempotent = json!({"acks": "all", "enable.idempotence": true, "linger.ms": 5});
     let props = ZONES.map(|zone| stage.props(zone, idempotent.clone()));
+    let mut direct = idempotent;
+    direct["bootstrap.servers"] = json!(stage.cluster.bootstrap());
     let (stop, acked) = (AtomicBool::new(false), [const { AtomicUsize::new(0) }; 3]);
-    let longest: Vec<Duration> = thread::scope(|scope| {
+    let (longest, by_themselves): (Vec<Duration>, Duration) = thread::scope(|scope| {
         let (stop, acked) = (&stop, &acked);
         let writers: Vec<_> = props
             .into_iter()
             .enumerate()
             .map(|(n, props)| scope.spawn(move || write(java, props, n, &acked[n], stop)))
             .collect();
+        let control = scope.spawn(move || write_directly(java, direct, stop));
         // Whoever sleeps through a restart proves nothing: everyone writes on before, between and after them.
         let everyone_writes_on = || {
             let before = acked.each_ref().map(|a| a.load(Relaxed));
@@ -188,9 +206,9 @@ fn a_rolling_restart_of_the_fleet_under_load_is_invisible_to_clients() {
         stop.store(true, Relaxed);
         let longest = writers.into_iter().map(|w| w.join().unwrap()).collect();
         restarts.unwrap();
-        longest
+        (longest, control.join().unwrap())
     });
-    println!("longest waits for an acknowledgement: {longest:?}");
+    println!("longest waits for an acknowledgement: {longest:?}; without gateways: {by_themselves:?}");
     let written = acked.each_ref().map(|a| a.load(Relaxed));
     let records = read_all(&members, written.iter().sum());
     let mut next = BTreeMap::<i32, i64>::new();
@@ -201,5 +219,10 @@ fn a_rolling_restart_of_the_fleet_under_load_is_invisible_to_clients() {
         *next += 1;
     }
     assert_eq!(next.values().map(|n| *n as usize).collect::<Vec<_>>(), written);
-    assert!(longest.iter().all(|waited| *waited <= ACK_MAX), "{longest:?}");
+    // Where brokers themselves stand still, because the machine is too small for them, nobody could do better.
+    let most = ACK_MAX + by_themselves;
+    assert!(
+        longest.iter().all(|waited| *waited <= most),
+        "{longest:?}, and {by_themselves:?} without gateways"
+    );
 }
