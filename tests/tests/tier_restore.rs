@@ -303,14 +303,15 @@ fn a_broker_that_dies_in_the_middle_of_it_changes_nothing() {
     let mut child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let admin = stage.admin();
     // What is there before the leader dies, and that it isn't all.
-    let begun = wait::until("the restore to be in the middle", LIMIT, || {
-        let there = admin.offsets(topic, SMALL).map_or(0, |(_, end)| end);
-        Ok((there > 50).then_some(there))
-    });
-    let leader = admin.describe_topic(topic).unwrap()[SMALL as usize].leader;
+    let (begun, leader) = wait::until("the restore to be in the middle", LIMIT, || {
+        let there = admin.offsets(topic, SMALL)?.1;
+        let leader = admin.describe_topic(topic)?[SMALL as usize].leader;
+        Ok((there > 50 && leader > 0).then_some((there, leader)))
+    })
+    .unwrap();
     stage.cluster.broker(leader).unwrap().kill9().unwrap();
     assert!(
-        begun.unwrap() < SMALL_RECORDS && child.try_wait().unwrap().is_none(),
+        begun < SMALL_RECORDS && child.try_wait().unwrap().is_none(),
         "it was over before the broker died"
     );
     let died = Instant::now();
