@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_tests::apps::Counting;
+use tidegate_tests::apps::{App, Streams};
 use tidegate_tests::java::{Consumer, Record, Taken};
 use tidegate_tests::{Cluster, Fleet, Java, wait};
 
@@ -132,13 +132,13 @@ impl Stage {
     }
 
     /// An instance at the gateway of a zone, and at no other.
-    fn instance(&self, zone: &str) -> Counting {
+    fn instance(&self, zone: &str) -> Streams {
         let gateway = self.fleet.site(zone).unwrap().address();
-        Counting::start(&gateway, self.cluster.dir(), &format!("counting-{zone}")).unwrap()
+        Streams::start(App::Counting, &gateway, self.cluster.dir(), &format!("counting-{zone}")).unwrap()
     }
 
     /// Everything that may break breaks, one after the other, and is mended; the instances that are left.
-    fn break_everything(&mut self) -> Vec<Counting> {
+    fn break_everything(&mut self) -> Vec<Streams> {
         let mut first = self.instance("az1");
         let mut second = self.instance("az2");
         first.wait_running(PATIENCE).unwrap();

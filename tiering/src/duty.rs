@@ -57,16 +57,29 @@ pub struct Assignment {
 /// How a partition stands.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// How far behind it is.
-    pub lag: Lag,
-    /// Until the brokers' own retention overtakes the upload, seconds; none where they keep all.
-    pub headroom: Option<i64>,
+    /// How far behind it was, and when that was seen.
+    lag: Option<(Instant, Lag)>,
+    retention: Retention,
     /// What went wrong last, until a step succeeds.
     pub trouble: Option<String>,
     /// Ranges that brokers dropped too soon.
     pub gaps: u64,
     /// Times that the leader's log took another turn.
     pub divergences: u64,
+}
+
+impl Standing {
+    /// How far behind it is now; `None` until that was looked at once. What waits grows older while nobody can look.
+    pub fn lag(&self) -> Option<Lag> {
+        let (at, lag) = self.lag?;
+        let since = if lag.offsets > 0 { at.elapsed().as_secs() } else { 0 };
+        Some(Lag { seconds: lag.seconds + since, ..lag })
+    }
+
+    /// Seconds until the brokers' own retention overtakes the upload; `None` where they keep all.
+    pub fn headroom(&self) -> Option<i64> {
+        headroom(self.lag()?, self.retention)
+    }
 }
 
 /// What outlives an offloader that was given up.
@@ -184,10 +197,12 @@ impl Duty {
                 if leave.is_cancelled() {
                     break;
                 }
-                offloader.step().await
+                let seen = offloader.look().await?;
+                kept.waiting = offloader.waiting;
+                // Before anything is uploaded: that may take long, or fail, and the alarm must not stand still with the store.
+                self.note_lag(assignment, &offloader);
+                offloader.act(seen).await?
             };
-            kept.waiting = offloader.waiting;
-            let step = step?;
             *pause = PAUSE.0;
             if step != Step::Idle {
                 self.publish(&offloader);
@@ -217,6 +232,13 @@ impl Duty {
         }
     }
 
+    fn note_lag(&self, assignment: &Assignment, offloader: &Offloader) {
+        self.note(assignment, |s| {
+            s.lag = offloader.looked.map(|at| (at, offloader.lag)).or(s.lag);
+            s.retention = assignment.retention;
+        });
+    }
+
     fn note_step(&self, assignment: &Assignment, step: Step, offloader: &Offloader) {
         let (topic, partition) = (&assignment.name.topic, assignment.name.id.partition);
         match step {
@@ -235,8 +257,7 @@ impl Duty {
             }
         }
         self.note(assignment, |s| {
-            (s.lag, s.trouble) = (offloader.lag, offloader.trouble.clone());
-            s.headroom = headroom(offloader.lag, assignment.retention);
+            s.trouble = offloader.trouble.clone();
             s.gaps += u64::from(matches!(step, Step::Gap { .. }));
             s.divergences += u64::from(matches!(step, Step::Diverged(_)));
         });

@@ -20,8 +20,10 @@ use crate::source::{Named, Source, SourceError};
 const PAGE: usize = 1000;
 /// How long a look for a newer manifest is believed by those who ask again and again.
 const LOOK_LASTS: Duration = Duration::from_secs(1);
-/// How long a partition's ends are believed.
-const ENDS_LAST: Duration = Duration::from_millis(500);
+/// How long a leader's word on where its log begins and ends is believed.
+const HEARD_LASTS: Duration = Duration::from_millis(500);
+/// How much is fetched to see whether a leader's log took another turn: one batch.
+const PEEK: u32 = 1;
 
 /// The offsets of a partition that the tier can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +42,8 @@ struct Held {
     manifest: Arc<Manifest>,
 }
 
-/// The high watermark and the last stable offset, and when the leader said so.
-type Ends = Arc<tokio::sync::Mutex<Option<(Instant, Offset, Offset)>>>;
+/// What the leader said of its log, and when.
+type Heard<T> = Arc<tokio::sync::Mutex<Option<(Instant, T)>>>;
 
 /// The tier.
 #[derive(Debug)]
@@ -57,7 +59,9 @@ pub struct Tier {
     /// Kept, because each remembers when it was last listed.
     registers: DashMap<PartitionId, Register>,
     looked: DashMap<PartitionId, Instant>,
-    ends: DashMap<PartitionId, Ends>,
+    /// The high watermark and the last stable offset.
+    ends: DashMap<PartitionId, Heard<(Offset, Offset)>>,
+    starts: DashMap<PartitionId, Heard<Offset>>,
 }
 
 impl Tier {
@@ -72,6 +76,7 @@ impl Tier {
             registers: DashMap::new(),
             looked: DashMap::new(),
             ends: DashMap::new(),
+            starts: DashMap::new(),
         }
     }
 
@@ -150,16 +155,31 @@ impl Tier {
     /// # Errors
     /// Nobody could be asked.
     pub async fn ends(&self, p: &Named) -> Result<(Offset, Offset), SourceError> {
-        let ends = self.ends.entry(p.id).or_default().clone();
-        let mut ends = ends.lock().await;
-        if let Some((at, high_watermark, stable)) = *ends
-            && at.elapsed() < ENDS_LAST
-        {
-            return Ok((high_watermark, stable));
+        let heard = self.ends.entry(p.id).or_default().clone();
+        lately(&heard, self.source.ends(p)).await
+    }
+
+    /// Whether the leader's log, as far back as it reaches, is the one that the tier has `[from, to)` of. It isn't after an unclean election, until the
+    /// tier has followed.
+    ///
+    /// # Errors
+    /// Nobody could be asked.
+    pub async fn agrees(
+        &self,
+        p: &Named,
+        m: &Manifest,
+        from: Offset,
+        to: Offset,
+    ) -> Result<bool, SourceError> {
+        let heard = self.starts.entry(p.id).or_default().clone();
+        if from < lately(&heard, self.source.log_start(p)).await? {
+            return Ok(true);
         }
-        let (high_watermark, stable) = self.source.ends(p).await?;
-        *ends = Some((Instant::now(), high_watermark, stable));
-        Ok((high_watermark, stable))
+        match self.source.fetch(p, to, m.epoch_at(Offset(to.0 - 1)), PEEK).await {
+            Ok(fetched) => Ok(fetched.diverging.is_none()),
+            Err(e) if e.is_out_of_range() => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     /// The ids of all topics that have something in the bucket: a listing per thousand.
@@ -169,6 +189,22 @@ impl Tier {
     pub async fn topic_ids(&self) -> Result<HashSet<TopicId>, store::Error> {
         Ok(markers(&self.store, &self.layout).await?.into_iter().map(|(id, _)| id).collect())
     }
+}
+
+/// What was heard lately, or is asked now.
+async fn lately<T: Copy>(
+    heard: &Heard<T>,
+    ask: impl Future<Output = Result<T, SourceError>>,
+) -> Result<T, SourceError> {
+    let mut heard = heard.lock().await;
+    if let Some((at, said)) = *heard
+        && at.elapsed() < HEARD_LASTS
+    {
+        return Ok(said);
+    }
+    let said = ask.await?;
+    *heard = Some((Instant::now(), said));
+    Ok(said)
 }
 
 /// The markers in the bucket. Some stores list what is still being written as well, under a name of its own.
@@ -241,6 +277,25 @@ mod tests {
         log.with(|l| (l.batches, l.start) = (vec![batch(150, 10, 0), batch(160, 10, 0)], 150));
         let slice = tier(log).beyond(&named(), Offset(150), one as u32 + 7).await.expect("brokers have it");
         assert_eq!((slice.records.len(), slice.end), (one, Offset(160)), "what is cut off is left out");
+    }
+
+    #[tokio::test]
+    async fn what_the_leader_has_not_dropped_and_does_not_have_is_of_another_turn_of_its_log() {
+        let log = FakeLog::default();
+        log.with(|l| (l.batches, l.start) = ((0..6).map(|n| batch(n * 10, 10, 0)).collect(), 20));
+        let (log, name) = (Arc::new(log), named());
+        let (store, layout): (SharedStore, _) =
+            (Arc::new(Memory::default()), Layout::new("c").expect("an id"));
+        let reader = Reader::new(store.clone(), layout.clone(), 64 << 20, TaskTracker::new());
+        let tier = Tier::new(store, layout, log.clone(), reader);
+        let mut m = Manifest::new("orders", name.id, Offset(0));
+        m.lineage.note(LeaderEpoch(0), Offset(0));
+        let agrees = |from, to| tier.agrees(&name, &m, Offset(from), Offset(to));
+        assert!(agrees(10, 30).await.expect("asked"), "its log begins behind it");
+        assert!(agrees(30, 60).await.expect("asked"), "it has them, too");
+        assert!(!agrees(50, 70).await.expect("asked"), "its log ends before");
+        log.with(|l| l.diverging = Some((0, 40)));
+        assert!(!agrees(30, 50).await.expect("asked"), "another epoch goes on there");
     }
 
     #[tokio::test]

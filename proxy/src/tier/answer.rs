@@ -215,12 +215,23 @@ async fn read(
             return Said::error(Code::KAFKA_STORAGE_ERROR);
         }
     };
+    if let Some(slice) = slice.as_ref().filter(|_| offset >= m.trimmed)
+        && !is_the_leaders(tier, named, m, offset, slice).await
+    {
+        return Said { log_start: m.start, ..Said::error(Code::NONE) };
+    }
     let slice = match slice {
         None => beyond(tier, named, m, offset, max_bytes).await,
         slice => slice,
     };
     let (records, aborted) = slice.map(|s| (s.records, s.aborted)).unwrap_or_default();
     Said { log_start: m.start, aborted, records, ..Said::error(Code::NONE) }
+}
+
+/// What brokers were told to drop is the tier's alone. Of what lies behind that the leader has a copy, unless its own retention was faster; if it has
+/// neither dropped it nor has it, an unclean election replaced it, and nobody is given it until the tier has followed.
+async fn is_the_leaders(tier: &Tier, named: &Named, m: &Manifest, offset: Offset, slice: &Slice) -> bool {
+    tier.agrees(named, m, offset, slice.end).await.unwrap_or(false)
 }
 
 /// What follows a range that nobody has, where brokers have it: readers skip over holes, as over those that compaction leaves.

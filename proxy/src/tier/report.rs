@@ -49,7 +49,7 @@ pub struct TopicStatus {
     pub lag_bytes: u64,
     /// The age of the oldest of them, seconds.
     pub lag_seconds: u64,
-    /// How long it would take brokers' own retention to overtake the upload, seconds; none where they keep all.
+    /// How long it would take brokers' own retention to overtake the upload, seconds; none where they keep all, and until the lag was looked at once.
     pub headroom_seconds: Option<i64>,
     /// Ranges that brokers dropped before they were uploaded.
     pub gaps: u64,
@@ -85,10 +85,12 @@ pub fn of(gateway: &Gateway) -> Option<TierStatus> {
         let (named, s) = entry.value();
         let t = topics.entry(named.topic.to_string()).or_default();
         t.owned += 1;
-        t.lag_offsets += u64::try_from(s.lag.offsets).unwrap_or(0);
-        t.lag_bytes += s.lag.bytes;
-        t.lag_seconds = t.lag_seconds.max(s.lag.seconds);
-        t.headroom_seconds = t.headroom_seconds.into_iter().chain(s.headroom).min();
+        if let Some(lag) = s.lag() {
+            t.lag_offsets += u64::try_from(lag.offsets).unwrap_or(0);
+            t.lag_bytes += lag.bytes;
+            t.lag_seconds = t.lag_seconds.max(lag.seconds);
+            t.headroom_seconds = t.headroom_seconds.into_iter().chain(s.headroom()).min();
+        }
         t.gaps += s.gaps;
         t.divergences += s.divergences;
         t.trouble = t.trouble.take().or_else(|| s.trouble.clone());

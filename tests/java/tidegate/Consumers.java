@@ -47,7 +47,7 @@ final class Consumers {
         KafkaConsumer<byte[], byte[]> consumer =
                 new KafkaConsumer<>(Props.of(request), new ByteArrayDeserializer(), new ByteArrayDeserializer());
         JsonNode assign = request.get("assign");
-        Consuming consuming = new Consuming(consumer);
+        Consuming consuming = new Consuming(consumer, Props.number(request, "pause_ms", 0));
         if (assign != null && !assign.isNull()) {
             List<TopicPartition> partitions = new ArrayList<>();
             assign.forEach(p -> partitions.add(new TopicPartition(p.get(0).asText(), p.get(1).asInt())));

@@ -13,6 +13,7 @@ import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 
@@ -32,10 +33,13 @@ final class Consuming implements ConsumerRebalanceListener {
     private final LinkedBlockingQueue<Object> queue = new LinkedBlockingQueue<>(QUEUE_MAX);
     private final ConcurrentLinkedQueue<Runnable> work = new ConcurrentLinkedQueue<>();
     private final Thread thread = new Thread(this::poll);
+    private final long pauseMs;
     private volatile boolean closing;
 
-    Consuming(KafkaConsumer<byte[], byte[]> consumer) {
+    /** Polls that brought records are followed by a pause, for a reader that has something to do with them. */
+    Consuming(KafkaConsumer<byte[], byte[]> consumer, long pauseMs) {
         this.consumer = consumer;
+        this.pauseMs = pauseMs;
         thread.setDaemon(true);
     }
 
@@ -60,8 +64,12 @@ final class Consuming implements ConsumerRebalanceListener {
 
     private void pollOnce() throws InterruptedException {
         try {
-            for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(100))) {
+            ConsumerRecords<byte[], byte[]> polled = consumer.poll(Duration.ofMillis(100));
+            for (ConsumerRecord<byte[], byte[]> record : polled) {
                 queue.put(List.of(record.partition(), record.offset(), text(record.key()), size(record.value())));
+            }
+            if (!polled.isEmpty()) {
+                Thread.sleep(pauseMs);
             }
         } catch (org.apache.kafka.common.KafkaException e) {
             Map<String, Object> event = new LinkedHashMap<>(Errors.describe(e));

@@ -5,4 +5,4 @@ mod jars;
 mod streams;
 
 pub use connect::Worker;
-pub use streams::Counting;
+pub use streams::{App, Streams};

@@ -1,4 +1,4 @@
-//! Instances of the Streams application in `Counting.java`.
+//! Instances of the Streams applications in `Counting.java` and `Tables.java`.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,12 +14,32 @@ use super::jars::Jars;
 use crate::process::Process;
 use crate::{javac, wait};
 
+/// A Streams application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum App {
+    /// Counts numbers, exactly once.
+    Counting,
+    /// Holds two topics as tables.
+    Tables,
+}
+
+impl App {
+    /// Its class.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Counting => "Counting",
+            Self::Tables => "Tables",
+        }
+    }
+}
+
 /// One line of an instance.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Line {
     State(String),
     Restored(u64),
+    Held(u64),
 }
 
 /// What an instance has said so far.
@@ -27,11 +47,12 @@ enum Line {
 struct Said {
     state: String,
     restored: u64,
+    held: u64,
 }
 
 /// A running instance; killed when dropped.
 #[derive(Debug)]
-pub struct Counting {
+pub struct Streams {
     process: Process,
     /// Open as long as it shall go on.
     input: Option<ChildStdin>,
@@ -40,14 +61,15 @@ pub struct Counting {
     listener: Option<JoinHandle<()>>,
 }
 
-impl Counting {
+impl Streams {
     /// Starts an instance that reaches Kafka at `bootstrap`, with its state and log in `dir`/`name`.
-    pub fn start(bootstrap: &str, dir: &Path, name: &str) -> Result<Self> {
-        let jars = Jars::resolve()?;
-        let source = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/apps/Counting.java"));
-        let classes = javac::compile(&format!("counting-{}", jars.number()), &[source], &jars.classpath())?;
+    pub fn start(app: App, bootstrap: &str, dir: &Path, name: &str) -> Result<Self> {
+        let (jars, class) = (Jars::resolve()?, app.name());
+        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("src/apps/{class}.java"));
+        let classes = format!("{}-{}", class.to_lowercase(), jars.number());
+        let classes = javac::compile(&classes, &[source], &jars.classpath())?;
         let mut java = jars.java(Some(&classes));
-        java.args(["tidegate.Counting", bootstrap]).arg(dir.join(name)).arg(name);
+        java.arg(format!("tidegate.{class}")).arg(bootstrap).arg(dir.join(name)).arg(name);
         let mut process = Process::spawn_piped(&mut java, &dir.join(name).with_extension("log"))?;
         let input = process.child().stdin.take();
         let output = process.child().stdout.take().context("no output")?;
@@ -67,7 +89,7 @@ impl Counting {
         running.with_context(|| self.process.log_tail(30))
     }
 
-    /// Records that it has read back from its store's changelog.
+    /// Records that it has read back from its stores' changelogs.
     pub fn restored(&self) -> u64 {
         lock(&self.said).restored
     }
@@ -77,8 +99,8 @@ impl Counting {
         self.process.kill9()
     }
 
-    /// Lets it commit and close, within `limit`.
-    pub fn finish(mut self, limit: Duration) -> Result<()> {
+    /// Lets it commit and close, within `limit`. How many entries its tables held as they were written, if it has any.
+    pub fn finish(mut self, limit: Duration) -> Result<u64> {
         drop(self.input.take());
         let status = self.process.wait_exit(limit).with_context(|| self.process.log_tail(30))?;
         self.listener.take().map(JoinHandle::join);
@@ -88,7 +110,8 @@ impl Counting {
             "{status}, {state}\n{}",
             self.process.log_tail(30)
         );
-        Ok(())
+        let held = lock(&self.said).held;
+        Ok(held)
     }
 
     /// The last lines of its log.
@@ -97,7 +120,7 @@ impl Counting {
     }
 }
 
-impl Drop for Counting {
+impl Drop for Streams {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("--- a Streams instance\n{}", self.log_tail(40));
@@ -110,6 +133,7 @@ fn listen(output: ChildStdout, said: &Mutex<Said>) {
         match serde_json::from_str(&text) {
             Ok(Line::State(state)) => lock(said).state = state,
             Ok(Line::Restored(records)) => lock(said).restored += records,
+            Ok(Line::Held(entries)) => lock(said).held = entries,
             // The logging backend writes to standard output before the application turns it away.
             Err(_) => {}
         }

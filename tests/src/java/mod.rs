@@ -138,6 +138,17 @@ impl Java {
         Consumer::open(self, json!({"props": props, "topics": topics}))
     }
 
+    /// The same, with a pause after every poll that brought records.
+    pub fn subscribe_slowly(
+        &'static self,
+        props: Value,
+        topics: &[&str],
+        pause: Duration,
+    ) -> Result<Consumer> {
+        let pause = pause.as_millis() as u64;
+        Consumer::open(self, json!({"props": props, "topics": topics, "pause_ms": pause}))
+    }
+
     /// A consumer of given partitions from their beginning.
     pub fn assign(&'static self, props: Value, partitions: &[(&str, i32)]) -> Result<Consumer> {
         Consumer::open(self, json!({"props": props, "assign": partitions, "from": "earliest"}))

@@ -79,7 +79,7 @@ async fn a_partition_that_retention_threatens_is_copied_before_long_backfills_th
     let others: i64 = all.iter().filter(|a| **a != threatened).map(copied).sum();
     assert!(others > 0, "they go on meanwhile");
     assert!(others < i64::from(BACKFILLS) * SEGMENTS / 2, "{others} segments of backfills came first");
-    let standing = duty.standing.get(&threatened.name.id).and_then(|s| s.1.headroom);
+    let standing = duty.standing.get(&threatened.name.id).and_then(|s| s.1.headroom());
     assert!(standing.is_some_and(|seconds| seconds < 0), "{standing:?}");
     stop.cancel();
     tasks.close();

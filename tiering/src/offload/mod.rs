@@ -123,6 +123,20 @@ pub enum Step {
     Diverged(Offset),
 }
 
+/// What the leader has behind the tier's end.
+#[derive(Debug)]
+pub struct Seen(Look);
+
+#[derive(Debug)]
+enum Look {
+    /// Nothing there: its log begins later or ends sooner.
+    OutOfRange,
+    /// Its log took another turn: the same up to here.
+    Diverging(Offset),
+    /// This, waiting for so long.
+    Follows { fetched: Fetched, waited: Duration },
+}
+
 /// How far the tier is behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
@@ -141,8 +155,10 @@ pub struct Offloader {
     name: Named,
     rules: Rules,
     ledger: Ledger,
-    /// Seen with the last step.
+    /// As last looked at.
     pub lag: Lag,
+    /// When that was; `None`: not yet.
+    pub looked: Option<Instant>,
     /// What is wrong although uploads go on: brokers can't be trimmed.
     pub trouble: Option<String>,
     /// Since when the records at this offset wait. By this clock, not by their timestamps: those are the producers' own, and may be of long ago.
@@ -162,7 +178,16 @@ impl Offloader {
     ) -> Result<Self, OffloadError> {
         let start = || tools.source.log_start(&name);
         let ledger = Ledger::take_over(&tools, &name, owner, start).await?;
-        Ok(Self { tools, name, rules, ledger, lag: Lag::default(), trouble: None, waiting: None })
+        Ok(Self {
+            tools,
+            name,
+            rules,
+            ledger,
+            lag: Lag::default(),
+            looked: None,
+            trouble: None,
+            waiting: None,
+        })
     }
 
     /// The manifest as last committed.
@@ -180,21 +205,43 @@ impl Offloader {
     /// # Errors
     /// See [`OffloadError`]. After [`OffloadError::Fenced`] this offloader is of no more use; else a later step may succeed.
     pub async fn step(&mut self) -> Result<Step, OffloadError> {
+        let seen = self.look().await?;
+        self.act(seen).await
+    }
+
+    /// The first half of a step: asks the leader what follows. How far the tier is behind is known from then on, whatever becomes of the other half.
+    ///
+    /// # Errors
+    /// See [`OffloadError`].
+    pub async fn look(&mut self) -> Result<Seen, OffloadError> {
         let next = self.manifest().end();
         let fetched = match self.tools.source.fetch(&self.name, next, self.last_epoch(), PEEK).await {
-            Err(e) if e.is_out_of_range() => return self.out_of_range(next).await,
+            Err(e) if e.is_out_of_range() => return Ok(Seen(Look::OutOfRange)),
             fetched => fetched?,
         };
         if let Some((epoch, end)) = fetched.diverging {
-            return self.diverged(self.manifest().common_end(epoch, end)).await;
+            return Ok(Seen(Look::Diverging(self.manifest().common_end(epoch, end))));
         }
-        let now = now_ms();
-        self.lag = self.lag_of(&fetched, next, now)?;
+        self.lag = self.lag_of(&fetched, next, now_ms())?;
+        self.looked = Some(Instant::now());
         let waited = self.waited(next);
-        if plan::is_due(&self.rules, self.lag, waited) {
-            return self.upload(next, fetched).await;
+        Ok(Seen(Look::Follows { fetched, waited }))
+    }
+
+    /// The second half: does what follows from what was seen.
+    ///
+    /// # Errors
+    /// As for [`step`](Self::step).
+    pub async fn act(&mut self, seen: Seen) -> Result<Step, OffloadError> {
+        let next = self.manifest().end();
+        match seen.0 {
+            Look::OutOfRange => self.out_of_range(next).await,
+            Look::Diverging(end) => self.diverged(end).await,
+            Look::Follows { fetched, waited } if plan::is_due(&self.rules, self.lag, waited) => {
+                self.upload(next, fetched).await
+            }
+            Look::Follows { fetched, .. } => self.trim(&fetched, now_ms()).await,
         }
-        self.trim(&fetched, now).await
     }
 
     /// How long the records at `next` have been waiting.

@@ -20,6 +20,7 @@ type props struct {
 	MetadataMaxAgeMs              int64  `json:"metadata_max_age_ms"`
 	RecheckPreferredReplicaMillis int64  `json:"recheck_preferred_replica_ms"`
 	Uncompressed                  bool   `json:"uncompressed"`
+	ReadCommitted                 bool   `json:"read_committed"`
 }
 
 func main() {
@@ -61,6 +62,9 @@ func common(o protocol.Options, out *protocol.Output) ([]kgo.Opt, error) {
 	}
 	if p.Uncompressed {
 		options = append(options, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	}
+	if p.ReadCommitted {
+		options = append(options, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	}
 	if p.MetadataMaxAgeMs > 0 {
 		options = append(options, kgo.MetadataMaxAge(millis(p.MetadataMaxAgeMs)))
