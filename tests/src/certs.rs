@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anyhow::Result;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair,
 };
+
+/// Certificates of this process so far.
+static ISSUED: AtomicUsize = AtomicUsize::new(0);
 
 /// Signs certificates; its own is in `ca()`.
 #[derive(Debug)]
@@ -68,7 +72,9 @@ impl Authority {
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let cert = params.signed_by(&key, &self.issuer)?;
-        let at = |what: &str| self.dir.join(format!("{name}.{what}.pem"));
+        // A gateway takes over a file that changes: no certificate is written over another.
+        let nth = ISSUED.fetch_add(1, Relaxed);
+        let at = |what: &str| self.dir.join(format!("{name}-{nth}.{what}.pem"));
         let identity = Identity { cert: at("cert"), key: at("key"), keystore: at("both") };
         fs::write(&identity.cert, cert.pem())?;
         fs::write(&identity.key, key.serialize_pem())?;

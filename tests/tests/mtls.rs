@@ -181,8 +181,11 @@ fn attempts(props: &Value) -> Vec<(String, String)> {
             (format!("describe {topic}"), outcome(admin.describe_topic(topic))),
             (format!("write to {topic}"), outcome(produce())),
             (format!("read {topic} in its group"), outcome(consume(&format!("readers-{topic}")))),
-            (format!("read {topic} in a's group"), outcome(consume("readers-a"))),
         ]);
+        // In a's own group the one record of `a` has been read by now.
+        if topic != "a" {
+            tried.push((format!("read {topic} in a's group"), outcome(consume("readers-a"))));
+        }
     }
     let _ = admin.call("close", json!({}));
     tried

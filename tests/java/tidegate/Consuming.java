@@ -27,7 +27,7 @@ final class Consuming implements ConsumerRebalanceListener {
     /** Polling stops while so many records wait to be taken. */
     private static final int QUEUE_MAX = 1_000_000;
     /** What leaving the group may take where nobody answers any more. */
-    private static final Duration CLOSE_MAX = Duration.ofSeconds(10);
+    private static final Duration CLOSE_MAX = Duration.ofSeconds(3);
 
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final LinkedBlockingQueue<Object> queue = new LinkedBlockingQueue<>(QUEUE_MAX);
