@@ -13,17 +13,20 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// How long others get to hear that this gateway leaves, before its listeners close: gateways ask each other once a
+/// How long others get to hear that this gateway leaves, before its first connection ends: gateways ask each other once a
 /// second, and wait a second for one that doesn't answer.
 const NOTICE: Duration = Duration::from_secs(3);
 
 /// When what happens, counted from the order to drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spread {
-    /// Listeners close, and the first connections end.
+    /// The first connections end.
     pub notice: Duration,
-    /// The last connection's turn. What is left of the time is for answers that are still due.
+    /// The last turn of the connections there were.
     pub last: Duration,
+    /// Listeners close. Not sooner: a client that had one connection, and knows no other address, comes back here, and is
+    /// told where to go. What is left of the time is for answers that are still due.
+    pub close: Duration,
     /// What is still open is cut.
     pub deadline: Duration,
 }
@@ -33,18 +36,29 @@ impl Spread {
     /// client that is sent away early only waits longer: all turns come at once.
     pub fn of(drain: Duration, others: usize) -> Self {
         if others == 0 {
-            return Self { notice: Duration::ZERO, last: Duration::ZERO, deadline: drain };
+            let at_once = Duration::ZERO;
+            return Self { notice: at_once, last: at_once, close: at_once, deadline: drain };
         }
-        Self { notice: NOTICE.min(drain / 5), last: drain / 5 * 4, deadline: drain }
+        Self { notice: NOTICE.min(drain / 5), last: drain / 5 * 4, close: drain / 10 * 9, deadline: drain }
     }
 
     /// The turn of connection number `n`. A client's connections come one after another, and their turns lie far apart:
     /// the next step is the golden ratio of the time, so any number of neighbours fill it evenly.
     pub fn turn(self, n: u64) -> Duration {
-        let fraction = u128::from((n as u32).wrapping_mul(0x9e37_79b9));
-        let nanos = ((self.last - self.notice).as_nanos() * fraction) >> 32;
-        self.notice + Duration::from_nanos(nanos as u64)
+        self.notice + share(self.last - self.notice, n)
     }
+
+    /// The turn of connection number `n`, which came `at` that time, in the drain: late enough to ask where else to go.
+    pub fn late_turn(self, at: Duration, n: u64) -> Duration {
+        let half = self.close.saturating_sub(at) / 2;
+        at + half + share(half, n)
+    }
+}
+
+/// The share of `time` that goes by before number `n` is due.
+fn share(time: Duration, n: u64) -> Duration {
+    let fraction = u128::from((n as u32).wrapping_mul(0x9e37_79b9));
+    Duration::from_nanos(((time.as_nanos() * fraction) >> 32) as u64)
 }
 
 /// The drain of one gateway, from before it begins.
@@ -78,10 +92,14 @@ impl Drain {
     /// A connection's call to leave.
     pub fn leave(self: &Arc<Self>) -> Leave {
         let (drain, n) = (self.clone(), self.numbered.fetch_add(1, Relaxed));
+        let late = self.begun().map(|(began, spread)| began + spread.late_turn(began.elapsed(), n));
         let rings = async move {
+            if let Some(turn) = late {
+                return sleep_until(turn).await;
+            }
             drain.asked.cancelled().await;
-            if let Some((at, spread)) = drain.begun() {
-                sleep_until(at + spread.turn(n)).await;
+            if let Some((began, spread)) = drain.begun() {
+                sleep_until(began + spread.turn(n)).await;
             }
         };
         Leave { drain: self.clone(), rings: Some(Box::pin(rings)), armed: false }
@@ -142,7 +160,7 @@ mod tests {
     #[test]
     fn turns_lie_between_the_notice_and_four_fifths_of_the_time_and_any_neighbours_fill_it_evenly() {
         let spread = Spread::of(D, 2);
-        assert_eq!((spread.notice.as_secs(), spread.last.as_secs(), spread.deadline), (3, 24, D));
+        assert_eq!((spread.notice.as_secs(), spread.last.as_secs(), spread.close.as_secs()), (3, 24, 27));
         for (first, many) in [(0, 4), (977, 10), (u64::from(u32::MAX) - 50, 100)] {
             let mut turns: Vec<_> = (first..first + many).map(|n| spread.turn(n)).collect();
             turns.sort_unstable();
@@ -160,6 +178,17 @@ mod tests {
         let spread = Spread::of(D, 1);
         for n in 0..100 {
             assert!(spread.turn(n).abs_diff(spread.turn(n + 1)) > D / 5, "{n}");
+        }
+    }
+
+    #[test]
+    fn who_comes_back_has_time_to_ask_where_to_go_and_ends_before_listeners_have_long_been_closed() {
+        let spread = Spread::of(D, 1);
+        for (at, n) in [(4, 0), (4, 1), (23, 2), (26, 3), (28, 4)] {
+            let at = Duration::from_secs(at);
+            let turn = spread.late_turn(at, n);
+            assert!(turn >= at + spread.close.saturating_sub(at) / 2, "{at:?}");
+            assert!(turn <= spread.close.max(at) && turn < spread.deadline, "{at:?}");
         }
     }
 

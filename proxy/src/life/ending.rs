@@ -16,6 +16,11 @@ use crate::life::drain::Spread;
 /// How long tasks may take to end once they are told to stop at once.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
+/// Between two looks at whether anybody is still connected.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Looks at nobody in a row after which nobody is waited for: clients come back within their backoff of a second.
+const EMPTY_LOOKS: u32 = 20;
+
 /// All tasks of a gateway, by how they end.
 pub struct Ending {
     gateway: Arc<Gateway>,
@@ -66,7 +71,7 @@ impl Ending {
     async fn drained(&self) {
         self.orders.drain.cancelled().await;
         let (began, spread) = (Instant::now(), self.begin());
-        sleep(spread.notice).await;
+        self.time_to_close(began, spread).await;
         self.closing.cancel();
         self.clients.close();
         self.work.close();
@@ -76,6 +81,16 @@ impl Ending {
         if timeout_at(began + spread.deadline, ends).await.is_err() {
             let (connections, work) = (self.gateway.connections.open(), self.work.len());
             info!(connections, work, "the drain's time is over: what is left is cut");
+        }
+    }
+
+    /// Listeners stay open for those who know no other address, until it is time, or until nobody has been there for a while.
+    async fn time_to_close(&self, began: Instant, spread: Spread) {
+        sleep(spread.notice).await;
+        let mut empty = 0;
+        while began.elapsed() < spread.close && empty < EMPTY_LOOKS {
+            sleep(LOOK_EVERY).await;
+            empty = if self.gateway.connections.open() == 0 { empty + 1 } else { 0 };
         }
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! SIGHUP   reload.rs    the file is read again; what may change replaces one snapshot (settings.rs), or nothing does
 //!          renewal.rs   certificates whose files changed are read again, without any signal
-//! SIGTERM  ending.rs    /readyz says no, listeners close, every connection gets its turn (drain.rs), what is left is cut
+//! SIGTERM  ending.rs    /readyz says no, every connection gets its turn (drain.rs), listeners close, what is left is cut
 //! always   ready.rs     what /readyz says, and what is missing
 //! ```
 
