@@ -99,6 +99,24 @@ impl<'a> Leader<'a> {
     }
 }
 
+/// Asks the cluster for a producer's id, until it gives one: a broker that was asked for the first time has to fetch some itself, and says "later".
+///
+/// # Errors
+/// It refuses, or nobody gives one.
+pub async fn new_producer(bootstrap: &Bootstrap) -> Result<Producer, TargetError> {
+    let mut patience = Patience::new();
+    loop {
+        let failed = match bootstrap.any(&[]).await {
+            Ok(mut connection) => match produce::init_producer(&mut connection).await {
+                Ok(producer) => return Ok(producer),
+                Err(e) => Failed::from(e),
+            },
+            Err(e) => Failed::Passing(e.to_string()),
+        };
+        patience.after(failed).await?;
+    }
+}
+
 /// What is asked of a leader.
 #[derive(Clone, Copy, Debug)]
 enum Deed<'a> {

@@ -16,6 +16,9 @@ const SCHEME: &str = "kafka://";
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const WAIT_MS: i32 = 20_000;
+/// How often, and how long after each other, it is tried again to give the topic its own settings.
+const SETTLE_TRIES: usize = 10;
+const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 /// Kafka's own default for `max.message.bytes`.
 const MESSAGE_BYTES: usize = 1_048_588;
 /// Times of long ago and of tomorrow are taken as they are; the names before and since Kafka 3.6.
@@ -141,6 +144,19 @@ impl Destination {
     /// # Errors
     /// The cluster refuses.
     pub(super) async fn settle(&self, name: &str, said: &[(String, String)]) -> anyhow::Result<()> {
+        let mut settled = self.settle_once(name, said).await;
+        // All is there by now: a broker that is just restarted is no reason to begin anew.
+        for _ in 0..SETTLE_TRIES {
+            if settled.is_ok() {
+                break;
+            }
+            tokio::time::sleep(SETTLE_PAUSE).await;
+            settled = self.settle_once(name, said).await;
+        }
+        settled
+    }
+
+    async fn settle_once(&self, name: &str, said: &[(String, String)]) -> anyhow::Result<()> {
         let mut connection = self.bootstrap.any(&[]).await?;
         let known = kafka::client::log::topic_config(&mut connection, name, &ANY_TIME).await?;
         let passing = ["compression.type", "message.timestamp.type", "segment.ms", "max.message.bytes"];

@@ -7,13 +7,13 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use config::ByteSize;
 use indicatif::ProgressBar;
-use kafka::client::produce::{Producer, init_producer};
+use kafka::client::produce::Producer;
 use kafka::types::TopicId;
 use serde_json::json;
 use tiering::bucket::TopicInBucket;
 use tiering::manifest::{Manifest, parse_id};
 use tiering::offload::Pace;
-use tiering::restore::leader::Leader;
+use tiering::restore::leader::{Leader, new_producer};
 use tiering::restore::refill::{Counts, History, RefillError};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -117,7 +117,7 @@ pub(super) async fn refill(o: &Opened, topic: &str, to: Destination, how: &How) 
     }
     if !how.dry_run {
         let largest = surveyed.iter().map(|(_, counts)| counts.largest).max().unwrap_or(0);
-        let producers = (init_producer(&mut connection).await?, init_producer(&mut connection).await?);
+        let producers = (new_producer(&to.bootstrap).await?, new_producer(&to.bootstrap).await?);
         to.make(&cluster, &Wanted { name, partitions, replication: how.replication, largest }).await?;
         let pace = Arc::new(Pace::new(how.rate.map(|rate| rate.0)));
         let written = write(o, &found, &to, name, producers, &pace, &bar).await;

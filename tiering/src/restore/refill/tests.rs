@@ -13,6 +13,9 @@ use crate::testing::{FakeLog, abort_marker, batch, commit_marker, in_transaction
 
 const PRODUCER: Producer = Producer { id: 77, epoch: 3 };
 
+/// Aborted transactions: producer, first offset, marker.
+type Aborted = Vec<(i64, i64, i64)>;
+
 /// A partition as a broker has it: batches and markers, one after the other.
 #[derive(Default)]
 struct FakeTarget {
@@ -77,7 +80,7 @@ impl Stage {
 }
 
 /// A bucket that holds this log.
-async fn tiered(batches: Vec<Vec<u8>>, aborted: Vec<(i64, i64, i64)>) -> Stage {
+async fn tiered(batches: Vec<Vec<u8>>, aborted: Aborted) -> Stage {
     let (memory, log) = (Memory::default(), Arc::new(FakeLog::default()));
     log.with(|l| (l.batches, l.aborted) = (batches, aborted));
     let (store, layout): (SharedStore, _) = (Arc::new(memory), Layout::new("c").unwrap());
@@ -98,7 +101,7 @@ fn shown(b: &BatchView<'_>) -> (i64, i64, Vec<u8>) {
 }
 
 /// Data, a committed and an aborted transaction that lie in each other, markers at the end.
-fn mixed() -> (Vec<Vec<u8>>, Vec<(i64, i64, i64)>) {
+fn mixed() -> (Vec<Vec<u8>>, Aborted) {
     let batches = vec![
         batch(0, 10, 100),
         in_transaction(10, 5, 1),
