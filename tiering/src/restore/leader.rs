@@ -7,7 +7,7 @@ use kafka::client::log::{self, LogError};
 use kafka::client::metadata::{self, Topics};
 use kafka::client::produce::{self, Producer};
 use kafka::client::{Bootstrap, Connection, markers};
-use kafka::offsets::LATEST;
+use kafka::offsets::{EARLIEST, LATEST};
 use kafka::types::{LeaderEpoch, Offset, Partition};
 use tokio::time::Instant;
 
@@ -79,6 +79,7 @@ impl<'a> Leader<'a> {
             }
             Deed::WrittenEnd => produce::log_end(c, topic, partition, epoch).await,
             Deed::End => log::list_offset(c, topic, partition, LATEST, false).await,
+            Deed::Start => log::list_offset(c, topic, partition, EARLIEST, false).await,
             Deed::BeginAt(to) => log::delete_records(c, topic, partition, to, WAIT_MS).await,
         };
         done.map_err(|e| {
@@ -126,6 +127,7 @@ enum Deed<'a> {
     WrittenEnd,
     /// The end of what all have.
     End,
+    Start,
     BeginAt(Offset),
 }
 
@@ -206,6 +208,10 @@ impl Target for Leader<'_> {
 
     async fn end(&mut self) -> Result<Offset, TargetError> {
         self.again(Deed::End).await
+    }
+
+    async fn start(&mut self) -> Result<Offset, TargetError> {
+        self.again(Deed::Start).await
     }
 
     async fn begin_at(&mut self, to: Offset) -> Result<(), TargetError> {

@@ -9,7 +9,7 @@ use store::SharedStore;
 
 use super::filler::{self, FILLER_MAX};
 use super::pieces::{Fate, Hole, Sorter, Unfit};
-use super::target::{Target, TargetError};
+use super::target::{Target, TargetError, hold_start};
 use super::walk::Walk;
 use crate::layout::Layout;
 use crate::manifest::Manifest;
@@ -220,10 +220,7 @@ impl Writer<'_> {
         if found != end {
             return Err(TargetError::End { wanted: end.0, found: found.0 }.into());
         }
-        if self.start > Offset(0) {
-            self.target.begin_at(self.start).await?;
-        }
-        Ok(())
+        Ok(hold_start(self.target, self.start).await?)
     }
 }
 

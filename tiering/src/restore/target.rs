@@ -26,6 +26,34 @@ pub enum TargetError {
         /// Where it does.
         found: i64,
     },
+    /// Brokers do not drop what lies before the history.
+    #[error("the log begins at {found} where it should begin at {wanted}")]
+    Start {
+        /// Where it should.
+        wanted: i64,
+        /// Where it does.
+        found: i64,
+    },
+}
+
+/// How often a log is told where it begins.
+const TOLD_MAX: usize = 5;
+
+/// Has the log begin at `start`. To be asked once more at the end of everything: a broker that dies may take with it that it was told.
+///
+/// # Errors
+/// Nobody answers, or it begins elsewhere all the same.
+pub async fn hold_start(target: &mut dyn Target, start: Offset) -> Result<(), TargetError> {
+    for _ in 0..TOLD_MAX {
+        if target.start().await? == start {
+            return Ok(());
+        }
+        target.begin_at(start).await?;
+    }
+    match target.start().await? {
+        found if found == start => Ok(()),
+        found => Err(TargetError::Start { wanted: start.0, found: found.0 }),
+    }
 }
 
 /// The partition. Whoever implements it tries again where that may help, and writes nothing twice.
@@ -39,6 +67,9 @@ pub trait Target: Send {
 
     /// The end of the log.
     async fn end(&mut self) -> Result<Offset, TargetError>;
+
+    /// The first offset of the log.
+    async fn start(&mut self) -> Result<Offset, TargetError>;
 
     /// Drops what lies before `to`.
     async fn begin_at(&mut self, to: Offset) -> Result<(), TargetError>;

@@ -15,6 +15,7 @@ use tiering::manifest::{Manifest, parse_id};
 use tiering::offload::Pace;
 use tiering::restore::leader::{Leader, new_producer};
 use tiering::restore::refill::{Counts, History, RefillError};
+use tiering::restore::target::hold_start;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -204,7 +205,17 @@ async fn write(
             done.map(|_| ()).with_context(|| format!("partition {partition}"))
         }
     });
-    written.await.map(|_| ())
+    written.await?;
+    // A broker that died meanwhile may have forgotten where the logs begin that it led.
+    let held = each(topic, |m| {
+        let (to, name) = (to.clone(), [name.to_owned()]);
+        async move {
+            let partition = m.partition.partition;
+            let mut leader = Leader::new(&to.bootstrap, &name, partition, markers);
+            hold_start(&mut leader, m.start).await.with_context(|| format!("partition {partition}"))
+        }
+    });
+    held.await.map(|_| ())
 }
 
 fn report(o: &Opened, topic: &str, name: &str, dry_run: bool, all: &[Surveyed]) -> anyhow::Result<ExitCode> {

@@ -57,6 +57,10 @@ impl Target for FakeTarget {
         Ok(Offset(self.end))
     }
 
+    async fn start(&mut self) -> Result<Offset, TargetError> {
+        Ok(Offset(self.start))
+    }
+
     async fn begin_at(&mut self, to: Offset) -> Result<(), TargetError> {
         self.start = to.0;
         Ok(())
@@ -170,6 +174,9 @@ async fn a_log_whose_last_marker_is_lost_does_not_pass_for_whole() {
         }
         async fn end(&mut self) -> Result<Offset, TargetError> {
             self.0.end().await
+        }
+        async fn start(&mut self) -> Result<Offset, TargetError> {
+            self.0.start().await
         }
         async fn begin_at(&mut self, to: Offset) -> Result<(), TargetError> {
             self.0.begin_at(to).await
