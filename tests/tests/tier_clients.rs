@@ -178,7 +178,7 @@ impl Stage {
     }
 
     /// Fetches that were served from the tier, at all gateways.
-    fn from_tier(&self) -> f64 {
+    fn tier_fetches(&self) -> f64 {
         let admins = self.fleet.sites().iter().map(|site| format!("{}:{}", site.host, site.admin));
         admins
             .map(|admin| Metrics::of(&admin).unwrap().sum("tidegate_fetch_served_total", &[("from", "tier")]))
@@ -204,7 +204,7 @@ fn plain() -> BTreeMap<(i32, i64), String> {
 
 #[test]
 fn kcat_shows_every_byte_from_any_offset_and_time_as_it_did_before_brokers_dropped_them() {
-    let (stage, served) = (stage(), stage().from_tier());
+    let (stage, served) = (stage(), stage().tier_fetches());
     let whole = stage.before.kcat[&(PLAIN, "beginning")].lines().count() as i64;
     assert_eq!(whole, RECORDS, "what is compared is something");
     for ((topic, start), shown) in all_of_kcat(&stage.through(0)) {
@@ -213,12 +213,12 @@ fn kcat_shows_every_byte_from_any_offset_and_time_as_it_did_before_brokers_dropp
         let lines = (shown.lines().count(), before.lines().count());
         assert!(shown == *before, "{topic} from {start}: {lines:?} lines, the first other one {differs:?}");
     }
-    assert!(stage.from_tier() > served);
+    assert!(stage.tier_fetches() > served);
 }
 
 #[test]
 fn every_client_reads_over_the_boundary_whether_it_follows_hints_or_not() {
-    let (stage, served) = (stage(), stage().from_tier());
+    let (stage, served) = (stage(), stage().tier_fetches());
     let readings = Driver::ALL
         .map(|driver| (driver, Reading::group(&stage.through(0), PLAIN, &format!("plain-{driver}"))));
     let expected = plain();
@@ -226,7 +226,7 @@ fn every_client_reads_over_the_boundary_whether_it_follows_hints_or_not() {
         history.check().unwrap_or_else(|e| panic!("{driver}: {e:#}"));
         assert_keys(driver, history.keys(), &expected);
     }
-    assert!(stage.from_tier() > served);
+    assert!(stage.tier_fetches() > served);
 }
 
 /// Clients that can read committed records only, and how they are told to; kafkajs does by default.
