@@ -54,6 +54,11 @@ impl Descriptors {
     }
 }
 
+/// Descriptors that are open, and the most that may be; `None` where the kernel doesn't say.
+pub fn used() -> Option<(u64, u64)> {
+    Some((open_now()?, getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)))
+}
+
 /// How many of `limit` are kept for the gateway itself.
 fn reserve(limit: u64) -> u64 {
     (limit / 16).clamp(64, 1024)
