@@ -1,10 +1,8 @@
 package tidegate;
 
-import java.io.PrintStream;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.KeyValue;
@@ -15,7 +13,6 @@ import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
-import org.apache.kafka.streams.processor.StateRestoreListener;
 
 /**
  * A Streams application, exactly once: numbers come in as keys, and each adds one to the count of its kind, its
@@ -27,24 +24,11 @@ import org.apache.kafka.streams.processor.StateRestoreListener;
  */
 public final class Counting {
     private static final int KINDS = 16;
-    private static final PrintStream OUT = System.out;
 
     private Counting() {}
 
     public static void main(String[] args) throws Exception {
-        // Anything that prints must not break the protocol.
-        System.setOut(System.err);
-        KafkaStreams streams = new KafkaStreams(topology(), props(args[0], args[1], args[2]));
-        streams.setStateListener((now, before) -> say("{\"state\":\"" + now + "\"}"));
-        streams.setGlobalStateRestoreListener(new Restored());
-        streams.start();
-        while (System.in.read() >= 0) {
-            // Nothing is ever said: only the end counts.
-        }
-        streams.close();
-        // The listener is told by another thread, which halting may overtake.
-        say("{\"state\":\"" + streams.state() + "\"}");
-        Runtime.getRuntime().halt(0);
+        Running.run(() -> new KafkaStreams(topology(), props(args[0], args[1], args[2])), streams -> {});
     }
 
     private static Topology topology() {
@@ -79,23 +63,5 @@ public final class Counting {
         props.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);
         props.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 1000);
         return props;
-    }
-
-    private static synchronized void say(String line) {
-        OUT.println(line);
-        OUT.flush();
-    }
-
-    private static final class Restored implements StateRestoreListener {
-        @Override
-        public void onRestoreStart(TopicPartition partition, String store, long start, long end) {}
-
-        @Override
-        public void onBatchRestored(TopicPartition partition, String store, long end, long count) {}
-
-        @Override
-        public void onRestoreEnd(TopicPartition partition, String store, long total) {
-            say("{\"restored\":" + total + "}");
-        }
     }
 }

@@ -1,8 +1,6 @@
 package tidegate;
 
-import java.io.PrintStream;
 import java.util.Properties;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KafkaStreams;
@@ -13,7 +11,6 @@ import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Materialized;
-import org.apache.kafka.streams.processor.StateRestoreListener;
 import org.apache.kafka.streams.state.KeyValueIterator;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.QueryableStoreTypes;
@@ -28,26 +25,12 @@ import org.apache.kafka.streams.state.ReadOnlyKeyValueStore;
  * together have the value that was written with their key.
  */
 public final class Tables {
-    private static final PrintStream OUT = System.out;
-
     private Tables() {}
 
     public static void main(String[] args) throws Exception {
-        // Anything that prints must not break the protocol.
-        System.setOut(System.err);
         Properties props = props(args[0], args[1], args[2]);
-        KafkaStreams streams = new KafkaStreams(topology(props), props);
-        streams.setStateListener((now, before) -> say("{\"state\":\"" + now + "\"}"));
-        streams.setGlobalStateRestoreListener(new Restored());
-        streams.start();
-        while (System.in.read() >= 0) {
-            // Nothing is ever said: only the end counts.
-        }
-        say("{\"held\":" + (held(streams, "table") + held(streams, "global")) + "}");
-        streams.close();
-        // The listener is told by another thread, which halting may overtake.
-        say("{\"state\":\"" + streams.state() + "\"}");
-        Runtime.getRuntime().halt(0);
+        Running.run(() -> new KafkaStreams(topology(props), props),
+                streams -> Running.say("{\"held\":" + (held(streams, "table") + held(streams, "global")) + "}"));
     }
 
     private static Topology topology(Properties props) {
@@ -89,23 +72,5 @@ public final class Tables {
         props.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);
         props.put(StreamsConfig.consumerPrefix("heartbeat.interval.ms"), 1000);
         return props;
-    }
-
-    private static synchronized void say(String line) {
-        OUT.println(line);
-        OUT.flush();
-    }
-
-    private static final class Restored implements StateRestoreListener {
-        @Override
-        public void onRestoreStart(TopicPartition partition, String store, long start, long end) {}
-
-        @Override
-        public void onBatchRestored(TopicPartition partition, String store, long end, long count) {}
-
-        @Override
-        public void onRestoreEnd(TopicPartition partition, String store, long total) {
-            say("{\"restored\":" + total + "}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Instances of the Streams applications in `Counting.java` and `Tables.java`.
+//! Instances of the Streams applications in `Counting.java` and `Tables.java`, which `Running.java` runs.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -65,9 +65,10 @@ impl Streams {
     /// Starts an instance that reaches Kafka at `bootstrap`, with its state and log in `dir`/`name`.
     pub fn start(app: App, bootstrap: &str, dir: &Path, name: &str) -> Result<Self> {
         let (jars, class) = (Jars::resolve()?, app.name());
-        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("src/apps/{class}.java"));
+        let source =
+            |name: &str| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("src/apps/{name}.java"));
         let classes = format!("{}-{}", class.to_lowercase(), jars.number());
-        let classes = javac::compile(&classes, &[source], &jars.classpath())?;
+        let classes = javac::compile(&classes, &[source(class), source("Running")], &jars.classpath())?;
         let mut java = jars.java(Some(&classes));
         java.arg(format!("tidegate.{class}")).arg(bootstrap).arg(dir.join(name)).arg(name);
         let mut process = Process::spawn_piped(&mut java, &dir.join(name).with_extension("log"))?;
