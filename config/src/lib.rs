@@ -39,7 +39,7 @@ pub use valid::cluster::{Auth, ClientTls, Cluster, Sha, Token};
 pub use valid::endpoints::BrokerEndpoints;
 pub use valid::fleet::{Fleet, Gossip, Member};
 pub use valid::gateway::Gateway;
-pub use valid::hosts::{Advertise, HostPort};
+pub use valid::hosts::{Advertise, HostPort, is_host};
 pub use valid::identities::Identity;
 pub use valid::limits::Limits;
 pub use valid::listeners::{Listener, ServerTls};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Config, Gateway, Listener};
+use crate::{Config, Fleet, Gateway, Gossip, Listener};
 
 /// The settings that differ between two configurations, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Changes {
 pub fn diff(old: &Config, new: &Config) -> Changes {
     let live = [
         ("zones", old.zones != new.zones),
-        ("fleet", old.fleet != new.fleet),
+        ("fleet", old.fleet != fleet_taken_over(&old.fleet, &new.fleet)),
         ("limits", old.limits != new.limits),
         ("gateway.drain", old.gateway.drain != new.gateway.drain),
         ("listeners[].tls", certificates_moved(&old.listeners, &new.listeners)),
@@ -26,6 +26,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         ("gateway", old.gateway != with_drain_of(old, &new.gateway)),
         ("cluster", old.cluster != new.cluster),
         ("listeners", apart_from_certificates(&old.listeners) != apart_from_certificates(&new.listeners)),
+        ("fleet.gossip", places(&old.fleet) != places(&new.fleet)),
         ("store", old.store != new.store),
         ("tiering", old.tiering != new.tiering),
     ];
@@ -36,7 +37,8 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
 /// What runs once a gateway that runs `old` has taken over from `new` whatever it can.
 pub fn taken_over(old: &Config, new: &Config) -> Config {
     let mut next = old.clone();
-    (next.zones, next.fleet, next.limits) = (new.zones.clone(), new.fleet.clone(), new.limits.clone());
+    (next.zones, next.limits) = (new.zones.clone(), new.limits.clone());
+    next.fleet = fleet_taken_over(&old.fleet, &new.fleet);
     next.gateway.drain = new.gateway.drain;
     for listener in &mut next.listeners {
         let new = new.listeners.iter().find(|l| l.name == listener.name).and_then(|l| l.tls.as_ref());
@@ -46,6 +48,22 @@ pub fn taken_over(old: &Config, new: &Config) -> Config {
         }
     }
     next
+}
+
+/// Members and keys come and go; between gossip and a list, or to other places of gossip, only a restart leads.
+fn fleet_taken_over(old: &Fleet, new: &Fleet) -> Fleet {
+    if old.gossip.is_some() != new.gossip.is_some() {
+        return old.clone();
+    }
+    let keys = |new: &Gossip| new.keys.clone();
+    let gossip = old.gossip.clone().zip(new.gossip.as_ref());
+    let gossip = gossip.map(|(old, new)| Gossip { keys: keys(new), ..old });
+    Fleet { members: new.members.clone(), gossip }
+}
+
+/// Where gossip is heard and sought.
+fn places(fleet: &Fleet) -> Option<Gossip> {
+    fleet.gossip.clone().map(|gossip| Gossip { keys: Vec::new(), ..gossip })
 }
 
 fn with_drain_of(old: &Config, new: &Gateway) -> Gateway {

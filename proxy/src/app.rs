@@ -19,6 +19,9 @@ use crate::facade::connections::Connections;
 use crate::facade::descriptors::{self, Descriptors};
 use crate::facade::listen::{self, Listening};
 use crate::facade::pace::Pace;
+use crate::fleet::gossip::Gossip;
+use crate::fleet::gossip::seal::Keyring;
+use crate::fleet::roster::Roster;
 use crate::fleet::{Endpoints, Fleet, probe};
 use crate::identity::{self, Identities};
 use crate::ledger::Ledger;
@@ -99,6 +102,8 @@ pub struct Gateway {
     pub descriptors: Descriptors,
     /// Endpoints that are bound.
     pub listening: Listening,
+    /// What the gateways of the fleet know each other by, where they gossip.
+    pub keyring: Arc<Keyring>,
     /// How it ends.
     pub drain: Arc<Drain>,
     /// What became of changed files.
@@ -150,7 +155,8 @@ impl Gateway {
     }
 
     fn is_known(&self, fleet: &Fleet, zone: &Zone) -> bool {
-        let gateways = fleet.peers.iter().map(|p| &p.zone).chain([&fleet.zone]);
+        let peers = fleet.peers();
+        let gateways = peers.iter().map(|p| &p.zone).chain([&fleet.zone]);
         gateways.chain(self.cluster.view().brokers.values().map(|b| &b.zone)).any(|z| z == zone)
     }
 
@@ -183,6 +189,7 @@ pub struct App {
     watcher: Watcher,
     doors: Vec<(Arc<Door>, listen::Bound)>,
     admin: tokio::net::TcpListener,
+    gossip: Option<Gossip>,
     tiering: Option<tier::open::Plans>,
     health: (Dialer, mpsc::Sender<(BrokerId, bool)>),
 }
@@ -214,6 +221,7 @@ impl App {
             pace: Pace::new(config.limits.accept_rate, config.limits.handshakes),
             descriptors: Descriptors::default(),
             listening: Listening::default(),
+            keyring: Arc::new(Keyring::new(config.fleet.gossip.as_ref().map_or(&[], |g| &g.keys))),
             drain: Arc::default(),
             reloads: Reloads::default(),
             rejects: Rejects::default(),
@@ -227,22 +235,33 @@ impl App {
         }
         let admin = tokio::net::TcpListener::bind(config.gateway.admin).await;
         let admin = admin.with_context(|| format!("gateway.admin: cannot bind {}", config.gateway.admin))?;
+        let gossip = match config.fleet.gossip.clone() {
+            Some(settings) => Some(Gossip::bind(settings).await?),
+            None => None,
+        };
         let metrics = Arc::new(Metrics::new(&gateway)?);
         let tiering = tier::open::Plans::of(&config, &dialer);
         let health = (dialer, news);
-        Ok(Self { config, gateway, metrics, watcher, doors, admin, tiering, health })
+        Ok(Self { config, gateway, metrics, watcher, doors, admin, gossip, tiering, health })
     }
 
     /// Runs by `orders`; `file` is what a reload reads. Ends after a drain, or at once when told so.
     pub async fn run(self, file: PathBuf, orders: Orders) {
         let (stop, gateway) = (orders.stop.clone(), self.gateway);
-        let doors = self.doors.iter().map(|(door, _)| door.clone()).collect();
+        let doors: Vec<_> = self.doors.iter().map(|(door, _)| door.clone()).collect();
         let ending = Ending::new(gateway.clone(), orders.clone());
         let (tasks, work) = (&ending.tasks, &ending.work);
         tasks.spawn(self.watcher.run(stop.clone()));
         let (dialer, news) = self.health;
         tasks.spawn(health::run(gateway.cluster.clone(), dialer, news, tasks.clone(), stop.clone()));
-        tasks.spawn(probe::run(gateway.clone(), stop.clone()));
+        match (self.gossip, gateway.settings().fleet.roster.clone()) {
+            (Some(gossip), Roster::Heard(heard)) => {
+                tasks.spawn(gossip.run(gateway.clone(), doors.clone(), heard, stop.clone()));
+            }
+            _ => {
+                tasks.spawn(probe::run(gateway.clone(), stop.clone()));
+            }
+        }
         let token = self.config.gateway.admin_token.clone();
         let page = admin::Admin { gateway: gateway.clone(), metrics: self.metrics, token };
         tasks.spawn(admin::run(self.admin, Arc::new(page), tasks.clone(), stop.clone()));

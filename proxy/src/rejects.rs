@@ -9,6 +9,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use kafka::types::BrokerId;
 use tracing::{debug, warn};
 
+use crate::fleet::gossip::card::Unsound;
 use crate::session::fault::Fault;
 
 /// Lines of one kind per second; more are counted only.
@@ -85,6 +86,38 @@ impl Rejects {
         self.count("admin_token");
         if self.may_log("admin_token") {
             warn!(%peer, "admin page refused: no token, or a wrong one");
+        }
+    }
+
+    /// A datagram of gossip that is not listened to.
+    pub fn gossip(&self, peer: IpAddr, reason: &'static str) {
+        self.count(reason);
+        if self.may_log(reason) {
+            warn!(%peer, reason, "gossip refused: who has none of `fleet.gossip.keys` is no gateway of this fleet");
+        }
+    }
+
+    /// A datagram of gossip that could not be sent.
+    pub fn gossip_unsent(&self, peer: IpAddr, error: &std::io::Error) {
+        self.count("gossip_unsent");
+        if self.may_log("gossip_unsent") {
+            warn!(%peer, %error, "gossip: cannot send");
+        }
+    }
+
+    /// Gossip can't be heard for the moment.
+    pub fn gossip_unheard(&self, error: &std::io::Error) {
+        self.count("gossip_unheard");
+        if self.may_log("gossip_unheard") {
+            warn!(%error, "gossip: cannot receive");
+        }
+    }
+
+    /// A gateway whose card can't be used.
+    pub fn gossip_card(&self, gateway: &str, error: &Unsound) {
+        self.count("gossip_card");
+        if self.may_log("gossip_card") {
+            warn!(gateway, %error, "gossip: what this gateway says of itself can't be used; is it of another version?");
         }
     }
 

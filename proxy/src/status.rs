@@ -1,7 +1,5 @@
 //! What `/status` says, and `tidegate status` prints.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use serde::{Deserialize, Serialize};
 
 use crate::app::Gateway;
@@ -155,12 +153,9 @@ impl Status {
             state: format!("{:?}", b.state).to_lowercase(),
         });
         let settings = gateway.settings();
-        let peers = settings.fleet.peers.iter();
-        let fleet = peers.map(|p| Member {
-            id: p.id.clone(),
-            zone: p.zone.to_string(),
-            alive: p.alive.load(Relaxed),
-        });
+        let peers = settings.fleet.peers();
+        let fleet =
+            peers.iter().map(|p| Member { id: p.id.clone(), zone: p.zone.to_string(), alive: p.is_alive() });
         Self {
             gateway: gateway.id.to_string(),
             zone: gateway.zone.to_string(),

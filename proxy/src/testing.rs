@@ -108,7 +108,7 @@ pub(crate) fn peer(id: &str, z: &str) -> Peer {
             sni_port: 0,
             brokers: config::BrokerEndpoints::Ports { first: 29_100, last: 29_199 },
         },
-        admin: ("127.0.0.1".into(), 1),
+        admin: Some(("127.0.0.1".into(), 1)),
         alive: AtomicBool::new(true),
     }
 }
@@ -131,6 +131,7 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         pace: Pace::new(None, 100),
         descriptors: Descriptors::default(),
         listening: Listening::default(),
+        keyring: Arc::new(crate::fleet::gossip::seal::Keyring::new(&[])),
         drain: Arc::default(),
         reloads: Reloads::default(),
         rejects: Rejects::default(),
@@ -143,7 +144,7 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
 /// Puts these gateways beside `gateway`.
 pub(crate) fn set_peers(gateway: &Gateway, peers: impl IntoIterator<Item = Peer>) {
     let mut settings = Settings::clone(&gateway.settings());
-    settings.fleet.peers = peers.into_iter().collect();
+    settings.fleet.roster = crate::fleet::roster::Roster::Listed(Arc::new(peers.into_iter().collect()));
     gateway.change(settings);
 }
 
@@ -156,10 +157,14 @@ pub(crate) fn unopened_tier(pattern: &str) -> crate::tier::Handle {
     crate::tier::Handle::new(true, config.tiering)
 }
 
+/// The gateway's one door.
+pub(crate) fn door() -> Arc<Door> {
+    let config = config::parse(FILE, ".").expect("a sound file");
+    Arc::new(super::door(&config.listeners[0]).expect("a door without TLS"))
+}
+
 /// The core of a session at `endpoint` whose upstream is `own`, before a cluster that looks like `view`.
 pub(crate) fn core(view: View, endpoint: i32, own: i32) -> Core {
-    let config = config::parse(FILE, ".").expect("a sound file");
-    let door: Door = super::door(&config.listeners[0]).expect("a door without TLS");
     let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Core::new(gateway(view), Arc::new(door), Some(BrokerId(endpoint)), BrokerId(own), peer)
+    Core::new(gateway(view), door(), Some(BrokerId(endpoint)), BrokerId(own), peer)
 }

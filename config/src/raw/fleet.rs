@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::cluster::Secret;
 use super::listeners::Brokers;
 use crate::leaf::Leaf;
 use crate::{Advertise, HostPort, Zone};
@@ -15,7 +16,7 @@ use crate::{Advertise, HostPort, Zone};
 pub(crate) struct Fleet {
     /// Listed by hand: one entry per gateway and listener, without this gateway itself.
     pub(crate) members: Vec<Member>,
-    /// Found by gossip.
+    /// Found by gossip, over UDP and encrypted: nothing but a few seeds and a key is written down.
     pub(crate) gossip: Option<Gossip>,
 }
 
@@ -47,12 +48,18 @@ pub(crate) struct Member {
 /// Membership by gossip.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["bind", "seeds"]))]
+#[schemars(extend("required" = ["bind", "seeds", "keys"]))]
 pub(crate) struct Gossip {
-    /// Where this gateway listens for others.
+    /// Where this gateway hears others (UDP). Counts from the next start, as the seeds do.
     #[schemars(required)]
     pub(crate) bind: Option<Leaf<SocketAddr>>,
-    /// Gateways to ask first.
-    #[schemars(length(min = 1))]
+    /// Where others reach it. Default: `bind`; where that is 0.0.0.0 or ::, the address from which this machine reaches its first seed.
+    pub(crate) advertise: Option<Leaf<SocketAddr>>,
+    /// Gateways to ask first; a name with several addresses (a headless service) is all of them, and is looked up again every minute.
+    #[schemars(length(min = 1, max = 100))]
     pub(crate) seeds: Vec<Leaf<HostPort>>,
+    /// Who has one of these secrets is believed to be a gateway of the fleet: 1 to 4, each of 32 or more characters. The first seals what
+    /// is sent, all open what comes. To change it: put the new one last everywhere, then first, then take the old one out (SIGHUP each time).
+    #[schemars(length(min = 1, max = 4))]
+    pub(crate) keys: Vec<Secret>,
 }

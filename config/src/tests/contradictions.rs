@@ -44,7 +44,7 @@ fn ports_that_two_things_want_are_refused() {
         (second("bind: 127.0.0.1:30092, advertise: other, brokers: {ports: 29199-29300}"), "listeners[1].brokers.ports", 7, "29199-29300 overlaps with listeners[0].brokers.ports (29100-29199)", "choose ports"),
         (second("bind: '[::]:30092', advertise: other, brokers: {ports: 29199-29300}"), "listeners[1].brokers.ports", 7, "overlaps with listeners[0].brokers.ports", "choose ports"),
         (second("bind: 127.0.0.2:29092, advertise: 127.0.0.1, brokers: {ports: 29100-29199}"), "listeners[1].brokers", 7, "tells clients the same addresses as listeners[0]", "advertise"),
-        (with("fleet: {gossip: {bind: '127.0.0.1:29092', seeds: ['h:1']}}"), "fleet.gossip.bind", 7, "overlaps with listeners[0].bind", "choose ports"),
+        (with("fleet: {gossip: {bind: '127.0.0.1:29092', seeds: ['h:1'], keys: [{env: FLEET_KEY}]}}"), "fleet.gossip.bind", 7, "overlaps with listeners[0].bind", "choose ports"),
         (instead("kafka-1:9092", "127.0.0.1:29092"), "cluster.bootstrap[0]", 2, "is this gateway itself (listeners[0].bind)", "name the Kafka brokers"),
         (instead("kafka-1:9092", "127.0.0.1:29101"), "cluster.bootstrap[0]", 2, "is this gateway itself (listeners[0].brokers.ports)", "brokers"),
         (second("bind: 127.0.0.2:29092, brokers: {ports: 29100-29199}").replace("other", "clients"), "listeners[1].name", 7, "`clients` is the name of listeners[0] too", "name of its own"),
@@ -108,7 +108,7 @@ fn a_fleet_that_contradicts_itself_is_refused() {
         (fleet(&[&b.replace("advertise: b", "advertise: 0.0.0.0")]), "fleet.members[0].advertise", 9, "clients cannot dial 0.0.0.0", "host"),
         (fleet(&[&b.replace("ports: 1-9", "sni: 'b{id}.x'")]), "fleet.members[0].brokers.sni", 9, "needs TLS on listeners[0]", "or use ports here"),
         (fleet(&[&b.replace("b:1", "b")]), "fleet.members[0].admin", 9, "is not a host and a port", "host:port"),
-        (fleet(&[b]) + "  gossip: {bind: '0.0.0.0:1', seeds: ['h:1']}\n", "fleet.gossip", 11, "stands beside members", "keep one"),
+        (fleet(&[b]) + "  gossip: {bind: '0.0.0.0:1', seeds: ['h:1'], keys: [{env: FLEET_KEY}]}\n", "fleet.gossip", 11, "stands beside members", "keep one"),
     ]);
     let two_listeners =
         fleet(&[b, &b.replace("clients", "inner").replace("1-9", "11-19").replace("az2", "az3")]);

@@ -104,10 +104,6 @@ fn what_is_unwise_is_a_warning_with_its_line() {
             "line 7: listeners[0].proxy_protocol.from[0]: is everybody",
         ),
         (
-            with("fleet: {gossip: {bind: '127.0.0.1:1', seeds: ['h:1']}}"),
-            "line 7: fleet.gossip: is checked, but",
-        ),
-        (
             with("store: {dir: d}\ntiering: {topics: [{match: a, hot: {time: 1h}, trim: true}]}"),
             "line 8: tiering.topics[0].trim: brokers will drop what the tier holds",
         ),

@@ -54,6 +54,8 @@ fn a_value_of_the_wrong_kind_is_refused() {
 #[rustfmt::skip]
 fn a_missing_key_is_named_with_an_example() {
     let s3 = |keys: &str| with(&format!("store:\n  s3: {{{keys}}}"));
+    let gossip =
+        |keys: &str| with(&format!("fleet: {{gossip: {{bind: '0.0.0.0:1', seeds: ['h:1'], {keys}}}}}"));
     let member = |keys: &str| with(&format!("fleet:\n  members:\n    - {{{keys}}}"));
     each_is_the_only_mistake(&[
         (instead("{zone: az1}", "{}"), "gateway.zone", 1, "is missing", "zone: use1-az1"),
@@ -68,8 +70,13 @@ fn a_missing_key_is_named_with_an_example() {
         (member("id: b, zone: a, listener: clients, brokers: {ports: 1-9}, admin: h:1"), "fleet.members[0].advertise", 9, "is missing", "advertise: "),
         (member("id: b, zone: a, listener: clients, advertise: h, admin: h:1"), "fleet.members[0].brokers.ports", 9, "is missing", "ports: "),
         (member("id: b, zone: a, listener: clients, advertise: h, brokers: {ports: 1-9}"), "fleet.members[0].admin", 9, "is missing", "admin: "),
-        (with("fleet: {gossip: {bind: '0.0.0.0:1'}}"), "fleet.gossip.seeds", 7, "is missing", "seeds: ["),
-        (with("fleet: {gossip: {seeds: ['h:1']}}"), "fleet.gossip.bind", 7, "is missing", "bind: "),
+        (with("fleet: {gossip: {bind: '0.0.0.0:1', keys: [{env: FLEET_KEY}]}}"), "fleet.gossip.seeds", 7, "is missing", "seeds: ["),
+        (with("fleet: {gossip: {seeds: ['h:1'], keys: [{env: FLEET_KEY}]}}"), "fleet.gossip.bind", 7, "is missing", "bind: "),
+        (with("fleet: {gossip: {bind: '0.0.0.0:1', seeds: ['h:1']}}"), "fleet.gossip.keys", 7, "is missing", "openssl rand"),
+        (gossip("keys: [{env: SECRET}]"), "fleet.gossip.keys[0]", 7, "less than 32 characters", "openssl rand"),
+        (gossip("keys: [{env: FLEET_KEY}, {}]"), "fleet.gossip.keys[1]", 7, "says no place", "{file: path}"),
+        (gossip(&format!("keys: [{}]", ["{env: FLEET_KEY}"; 5].join(", "))), "fleet.gossip.keys", 7, "is too long", "4 keys at most"),
+        (gossip("keys: [{env: FLEET_KEY}], advertise: '0.0.0.0:1'"), "fleet.gossip.advertise", 7, "nowhere", "own address"),
         (with("store: {}"), "store.dir", 7, "is missing", "or s3:"),
         (s3("bucket: tide"), "store.s3.region", 8, "is missing", "region: us-east-1"),
         (s3("region: r"), "store.s3.bucket", 8, "is missing", "bucket: tide"),

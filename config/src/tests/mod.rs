@@ -23,11 +23,13 @@ listeners:
     brokers: {ports: 29100-29199}
 ";
 
-/// Parses with a fixed environment: `HOSTNAME=gw-host`, `SECRET=hunter2`, `EMPTY=`.
+/// Parses with a fixed environment: `HOSTNAME=gw-host`, `SECRET=hunter2`, `EMPTY=`, and `FLEET_KEY` and `NEXT_FLEET_KEY` long enough.
 pub(crate) fn parse_at(text: &str, base: &Path) -> Result<Config, Errors> {
     let env = |name: &str| match name {
         "HOSTNAME" => Some("gw-host".to_owned()),
         "SECRET" => Some("hunter2".to_owned()),
+        "FLEET_KEY" => Some("0123456789abcdef0123456789abcdef".to_owned()),
+        "NEXT_FLEET_KEY" => Some("fedcba9876543210fedcba9876543210".to_owned()),
         "EMPTY" => Some(String::new()),
         _ => None,
     };

@@ -31,6 +31,25 @@ fn each_section_says_whether_it_can_change_while_running() {
     }
 }
 
+#[test]
+fn a_key_of_the_fleet_may_change_while_running_but_not_where_gossip_goes() {
+    let gossip = |bind: &str, keys: &str| {
+        right(&with(&format!("fleet: {{gossip: {{bind: '{bind}', seeds: ['h:1'], keys: [{keys}]}}}}")))
+    };
+    let old = gossip("127.0.0.1:1", "{env: FLEET_KEY}");
+    let rotated = gossip("127.0.0.1:1", "{env: NEXT_FLEET_KEY}, {env: FLEET_KEY}");
+    assert_eq!(diff(&old, &rotated), Changes { live: vec!["fleet"], restart: vec![] });
+    assert_eq!(taken_over(&old, &rotated), rotated);
+    let moved = gossip("127.0.0.1:2", "{env: NEXT_FLEET_KEY}");
+    assert_eq!(diff(&old, &moved), Changes { live: vec!["fleet"], restart: vec!["fleet.gossip"] });
+    let running = taken_over(&old, &moved).fleet.gossip.unwrap();
+    assert_eq!((running.bind.port(), running.keys[0].reveal().starts_with("fedc")), (1, true));
+    for (old, new) in [(&old, &right(SMALLEST)), (&right(SMALLEST), &old)] {
+        assert_eq!(diff(old, new), Changes { live: vec![], restart: vec!["fleet.gossip"] });
+        assert_eq!(&taken_over(old, new), old);
+    }
+}
+
 /// Two files with TLS, whose second differs from the first by `from` -> `to`.
 fn with_tls(from: &str, to: &str) -> (crate::Config, crate::Config) {
     let dir = tempfile::tempdir().unwrap();

@@ -1,13 +1,18 @@
 //! Where a gateway answers for each broker: one port per broker, or one TLS server name per broker.
 
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
 use super::hosts::is_host;
 use crate::check::Check;
 use crate::leaf::Leaf;
 use crate::raw::listeners::{Brokers, IdRange, PortRange};
 use crate::tree::join;
 
-/// The rule that turns a broker id into the address clients are told, and back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The rule that turns a broker id into the address clients are told, and back. Serialised where gateways tell each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BrokerEndpoints {
     /// Broker `N` answers on `first + N`, up to and including `last`.
     Ports {
@@ -82,6 +87,19 @@ impl BrokerEndpoints {
         canonical.then(|| id.parse().ok()).flatten()
     }
 
+    /// Whether it is a rule that a file could have stated: for one that came over the network.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::Ports { first, last } => (1..=*last).contains(first),
+            Self::Ids { ids, first, last } => {
+                let distinct = ids.iter().collect::<BTreeSet<_>>().len() == ids.len();
+                let ports = usize::from(last.saturating_sub(*first)) + 1;
+                (1..=*last).contains(first) && distinct && (1..=ports).contains(&ids.len())
+            }
+            Self::Sni { pattern } => is_pattern(pattern),
+        }
+    }
+
     /// The range of ports, both ends included; `None` under SNI.
     pub fn port_range(&self) -> Option<(u16, u16)> {
         match self {
@@ -113,13 +131,17 @@ pub(crate) fn endpoints(raw: &Brokers, at: &str, check: &mut Check<'_>) -> Optio
 
 fn sni(raw: &Brokers, at: &str, check: &mut Check<'_>) -> Option<String> {
     let pattern = check.read(at, "sni", &raw.sni)?;
-    let once = pattern.matches("{id}").count() == 1;
-    if once && is_host(&pattern.replace("{id}", &i32::MAX.to_string())) {
+    if is_pattern(&pattern) {
         return Some(pattern);
     }
     let reason = format!("`{pattern}` is not a host name with one {{id}} in it");
     check.wrong(&join(at, "sni"), reason, "write it like \"b{id}.kafka.example.com\"");
     None
+}
+
+/// Whether every broker id makes a host name of it.
+fn is_pattern(pattern: &str) -> bool {
+    pattern.matches("{id}").count() == 1 && is_host(&pattern.replace("{id}", &i32::MAX.to_string()))
 }
 
 fn sparse(
@@ -219,6 +241,20 @@ mod tests {
         ];
         for name in others {
             assert_eq!(sni.broker_of_sni(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_no_file_could_have_stated_is_not_sound() {
+        let sni = |pattern: &str| BrokerEndpoints::Sni { pattern: pattern.into() };
+        let ids = |ids: &[i32], first, last| BrokerEndpoints::Ids { ids: ids.into(), first, last };
+        let ports = |first, last| BrokerEndpoints::Ports { first, last };
+        for sound in [ports(1, 1), ports(1, 65535), ids(&[9, 4], 10, 11), sni("b{id}.example.com")] {
+            assert!(sound.is_sound(), "{sound:?}");
+        }
+        let bad = [ports(0, 9), ports(9, 8), ids(&[], 1, 2), ids(&[1, 1], 1, 2), ids(&[1, 2, 3], 1, 2)];
+        for bad in bad.into_iter().chain([sni("b.example.com"), sni("{id}{id}"), sni("b{id} x"), sni("")]) {
+            assert!(!bad.is_sound(), "{bad:?}");
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 
 use super::endpoints::endpoints;
+use super::files::secret;
 use super::gateway::sound_id;
 use super::listeners::dialable;
 use crate::check::Check;
+use crate::raw::cluster::Secret as RawSecret;
 use crate::raw::fleet as raw;
 use crate::tree::join;
-use crate::{Advertise, BrokerEndpoints, HostPort, Zone};
+use crate::{Advertise, BrokerEndpoints, HostPort, Secret, Zone};
 
 /// The other gateways.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,14 +41,27 @@ pub struct Member {
 /// Membership by gossip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gossip {
-    /// Where this gateway listens for others.
+    /// Where this gateway hears others.
     pub bind: SocketAddr,
+    /// Where others reach it; `None`: the address from which it reaches its first seed.
+    pub advertise: Option<SocketAddr>,
     /// Gateways to ask first; at least one.
     pub seeds: Vec<HostPort>,
+    /// What members prove themselves by; at least one. The first seals, all open.
+    pub keys: Vec<Secret>,
 }
 
 /// Most members of a fleet: each is asked for its health by every other one.
 const MEMBERS_MAX: usize = 1_000;
+
+/// Most seeds: more would only be asked later.
+const SEEDS_MAX: usize = 100;
+
+/// Most keys of a fleet at a time: each is tried on what a stranger sends.
+const KEYS_MAX: usize = 4;
+
+/// Shortest key, in bytes: whoever hears the gossip can try keys for as long as he likes.
+const KEY_BYTES_MIN: usize = 32;
 
 impl Fleet {
     pub(crate) fn check(raw: &raw::Fleet, check: &mut Check<'_>) -> Self {
@@ -93,11 +108,63 @@ impl Gossip {
     fn check(raw: &raw::Gossip, check: &mut Check<'_>) -> Option<Self> {
         let at = "fleet.gossip";
         let bind = check.need(at, "bind", &raw.bind, "0.0.0.0:7946");
-        if raw.seeds.is_empty() {
-            check.missing::<()>(at, "seeds", "[gw-az2-0.example.com:7946]");
-        }
-        let seeds = check.list(&join(at, "seeds"), &raw.seeds);
-        check.warn(at, "is checked, but this version does not act on it yet: list the members");
-        Some(Self { bind: bind?, seeds: seeds.into_iter().map(|(_, seed)| seed).collect() })
+        let advertise = check.read(at, "advertise", &raw.advertise);
+        let seeds = seeds(raw, check);
+        let keys = keys(raw, check);
+        let advertise = match (advertise, bind) {
+            (Some(told), _) if told.ip().is_unspecified() || told.port() == 0 => {
+                let reason = format!("{told} is nowhere that another gateway could send to");
+                check.wrong("fleet.gossip.advertise", reason, "write this machine's own address and port");
+                None
+            }
+            (None, Some(bind)) if !bind.ip().is_unspecified() && bind.port() != 0 => Some(bind),
+            (told, _) => told,
+        };
+        Some(Self { bind: bind?, advertise, seeds, keys })
     }
+}
+
+fn seeds(raw: &raw::Gossip, check: &mut Check<'_>) -> Vec<HostPort> {
+    let at = "fleet.gossip";
+    if raw.seeds.is_empty() {
+        check.missing::<()>(at, "seeds", "[gw-az2-0.example.com:7946]");
+    }
+    if raw.seeds.len() > SEEDS_MAX {
+        check.wrong(
+            "fleet.gossip.seeds",
+            "is too long",
+            format!("list {SEEDS_MAX} seeds at most: they tell of the others"),
+        );
+    }
+    check.list(&join(at, "seeds"), &raw.seeds).into_iter().map(|(_, seed)| seed).collect()
+}
+
+fn keys(raw: &raw::Gossip, check: &mut Check<'_>) -> Vec<Secret> {
+    let at = "fleet.gossip";
+    if raw.keys.is_empty() {
+        check.missing::<()>(
+            at,
+            "keys",
+            "[{file: /run/secrets/tidegate-fleet}]   # `openssl rand -hex 32` prints one",
+        );
+    }
+    if raw.keys.len() > KEYS_MAX {
+        check.wrong(
+            "fleet.gossip.keys",
+            "is too long",
+            format!("keep {KEYS_MAX} keys at most: a new one, and the one before"),
+        );
+    }
+    let keys = raw.keys.iter().take(KEYS_MAX).enumerate();
+    keys.filter_map(|(n, raw)| key(raw, &format!("{at}.keys[{n}]"), check)).collect()
+}
+
+fn key(raw: &RawSecret, at: &str, check: &mut Check<'_>) -> Option<Secret> {
+    let key = secret(check, at, raw)?;
+    if key.reveal().len() < KEY_BYTES_MIN {
+        let reason = format!("leads to a key of less than {KEY_BYTES_MIN} characters: it could be guessed");
+        check.wrong(at, reason, "put one there that `openssl rand -hex 32` prints");
+        return None;
+    }
+    Some(key)
 }

@@ -73,7 +73,7 @@ pub(crate) fn port_number(text: &str) -> Option<u16> {
 }
 
 /// Whether this is an IP address or a DNS name by RFC 1123 section 2.1 (plus `_`, which private zones use).
-pub(crate) fn is_host(text: &str) -> bool {
+pub fn is_host(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let label = |l: &str| {
         let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';

@@ -1,6 +1,9 @@
 //! The gateways of the fleet: which of them answer, and which one a client of a zone is sent to.
 
+pub mod gossip;
 pub mod probe;
+pub mod roster;
+pub mod share;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use config::{BrokerEndpoints, WhenNoGateway, Zone};
 use kafka::types::BrokerId;
 
+use roster::Roster;
+use share::{Candidate, deal};
+
 /// How a gateway's endpoints are named: by port on one host, or by host name under TLS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     /// The host clients are told (unless SNI names one per broker).
     pub host: String,
@@ -41,9 +47,9 @@ pub struct Peer {
     pub listener: String,
     /// Its endpoints.
     pub endpoints: Endpoints,
-    /// Where its admin port answers.
-    pub admin: (String, u16),
-    /// Whether it answered last time. Optimistic until the first probe.
+    /// Where its admin port is asked whether it lives; `None` if gossip says so.
+    pub admin: Option<(String, u16)>,
+    /// Whether it answered last time, or was heard. Optimistic until the first probe.
     pub alive: AtomicBool,
 }
 
@@ -51,6 +57,11 @@ impl Peer {
     /// Whether the other one, of another file, is this one.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.id, &self.listener, &self.admin) == (&other.id, &other.listener, &other.admin)
+    }
+
+    /// Whether clients can be sent there.
+    pub fn is_alive(&self) -> bool {
+        self.alive.load(Relaxed)
     }
 }
 
@@ -62,57 +73,57 @@ pub struct Fleet {
     /// This gateway's zone.
     pub zone: Zone,
     /// The others.
-    pub peers: Arc<[Peer]>,
+    pub roster: Roster,
     /// What to do when a zone has no living gateway.
     pub fallback: WhenNoGateway,
     /// Set once this gateway is about to end: clients are told others then, if there are any.
     pub leaving: Arc<AtomicBool>,
 }
 
-/// A gateway that could take a client.
-struct Candidate<'a> {
-    id: &'a str,
-    zone: &'a Zone,
-    endpoints: &'a Endpoints,
-}
-
 impl Fleet {
+    /// The others, as of now.
+    pub fn peers(&self) -> Arc<Vec<Peer>> {
+        self.roster.peers()
+    }
+
     /// The endpoints told to clients of `zone` that came in by `listener`, for each of `brokers` and its zone.
     ///
-    /// Living gateways of the zone share the brokers by rendezvous hash; a zone without one gets those of all other
-    /// zones, this gateway included, or nothing where the file says `refuse`. There a gateway in the broker's own zone
-    /// comes first: bytes then cross a zone once.
+    /// Living gateways of the zone share the brokers ([`deal`]); a zone without one gets those of all other zones, this gateway included, or nothing
+    /// where the file says `refuse`.
     pub fn addresses<'a>(
-        &'a self,
+        &self,
         zone: &Zone,
         listener: &str,
-        own: &'a Endpoints,
+        own: &Endpoints,
         brokers: impl Iterator<Item = (BrokerId, Option<&'a Zone>)>,
     ) -> BTreeMap<BrokerId, (String, u16)> {
-        let candidates = self.candidates(zone, listener, own);
-        let address = |id: BrokerId, broker_zone: Option<&Zone>| {
-            let near = candidates.iter().filter(|c| Some(c.zone) == broker_zone);
-            let near = near.max_by_key(|c| weight(c.id, id));
-            near.or_else(|| candidates.iter().max_by_key(|c| weight(c.id, id)))?.endpoints.of(id)
-        };
-        brokers.filter_map(|(id, broker_zone)| Some((id, address(id, broker_zone)?))).collect()
+        let peers = self.peers();
+        let candidates = self.candidates(&peers, zone, listener, own);
+        let dealt = deal(&candidates, brokers).into_iter();
+        dealt.filter_map(|(id, to)| Some((id, to.endpoints.of(id)?))).collect()
     }
 
     /// Whether a gateway lives in `zone` for clients that came in by `listener`. This one is alive.
     pub fn has_gateway(&self, zone: &Zone, listener: &str) -> bool {
-        let lives = |p: &Peer| p.zone == *zone && p.listener == listener && p.alive.load(Relaxed);
-        self.zone == *zone || self.peers.iter().any(lives)
+        let lives = |p: &Peer| p.zone == *zone && p.listener == listener && p.is_alive();
+        self.zone == *zone || self.peers().iter().any(lives)
     }
 
     /// How many others live.
     pub fn living_peers(&self) -> usize {
-        self.peers.iter().filter(|p| p.alive.load(Relaxed)).count()
+        self.peers().iter().filter(|p| p.is_alive()).count()
     }
 
-    fn candidates<'a>(&'a self, zone: &Zone, listener: &str, own: &'a Endpoints) -> Vec<Candidate<'a>> {
+    fn candidates<'a>(
+        &'a self,
+        peers: &'a [Peer],
+        zone: &Zone,
+        listener: &str,
+        own: &'a Endpoints,
+    ) -> Vec<Candidate<'a>> {
         let stays = !self.leaving.load(Relaxed);
         let living = |in_zone: bool, with_here: bool| {
-            let peers = self.peers.iter().filter(move |p| p.listener == listener && p.alive.load(Relaxed));
+            let peers = peers.iter().filter(move |p| p.listener == listener && p.is_alive());
             let peers = peers.filter(move |p| !in_zone || p.zone == *zone);
             let here = Candidate { id: &self.id, zone: &self.zone, endpoints: own };
             let here = (with_here && (!in_zone || self.zone == *zone)).then_some(here);
@@ -126,20 +137,6 @@ impl Fleet {
         let mut found = choices.iter().filter(|c| c.2).map(|c| living(c.0, c.1));
         found.find(|found| !found.is_empty()).unwrap_or_default()
     }
-}
-
-/// A gateway's weight for a broker.
-fn weight(gateway: &str, broker: BrokerId) -> u64 {
-    rendezvous(gateway, broker.0.to_be_bytes())
-}
-
-/// Rendezvous (highest random weight) hash: when a gateway goes, only its own share moves. FNV-1a with a final mix;
-/// it must be the same in every gateway, so it can't be the standard library's seeded hash.
-pub fn rendezvous(gateway: &str, of: impl IntoIterator<Item = u8>) -> u64 {
-    let bytes = gateway.bytes().chain(of);
-    let h = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    let h = (h ^ (h >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    h ^ (h >> 33)
 }
 
 #[cfg(test)]
@@ -164,11 +161,12 @@ mod tests {
             zone: zone(z),
             listener: "clients".into(),
             endpoints: endpoints(id),
-            admin: ("x".into(), 1),
+            admin: Some(("x".into(), 1)),
             alive: AtomicBool::new(true),
         };
         let peers = [peer("b0", "az2"), peer("b1", "az2"), peer("c0", "az3")];
-        Fleet { id: "a0".into(), zone: zone("az1"), peers: peers.into(), fallback, leaving: Arc::default() }
+        let roster = Roster::Listed(Arc::new(peers.into()));
+        Fleet { id: "a0".into(), zone: zone("az1"), roster, fallback, leaving: Arc::default() }
     }
 
     fn hosts(fleet: &Fleet, z: &str) -> Vec<String> {
@@ -185,16 +183,16 @@ mod tests {
         let fleet = fleet(WhenNoGateway::Any);
         assert_eq!(hosts(&fleet, "az1"), ["a0"]);
         assert_eq!(hosts(&fleet, "az2"), ["b0", "b1"]);
-        fleet.peers[0].alive.store(false, Relaxed);
+        fleet.peers()[0].alive.store(false, Relaxed);
         assert_eq!(hosts(&fleet, "az2"), ["b1"], "the other one takes all");
-        fleet.peers[0].alive.store(true, Relaxed);
+        fleet.peers()[0].alive.store(true, Relaxed);
         assert_eq!(hosts(&fleet, "az2"), ["b0", "b1"], "and gives back when it returns");
     }
 
     #[test]
     fn a_zone_without_a_living_gateway_gets_the_others_or_is_refused_as_the_file_says() {
         let any = fleet(WhenNoGateway::Any);
-        any.peers[2].alive.store(false, Relaxed);
+        any.peers()[2].alive.store(false, Relaxed);
         assert_eq!(hosts(&any, "az3"), ["a0", "b0", "b1"]);
         assert_eq!(hosts(&any, "az9"), ["a0", "b0", "b1"]);
         assert!(hosts(&fleet(WhenNoGateway::Refuse), "az9").is_empty());
@@ -206,7 +204,7 @@ mod tests {
         any.leaving.store(true, Relaxed);
         assert_eq!(hosts(&any, "az1"), ["b0", "b1", "c0"]);
         assert_eq!(hosts(&any, "az2"), ["b0", "b1"]);
-        any.peers.iter().for_each(|p| p.alive.store(false, Relaxed));
+        any.peers().iter().for_each(|p| p.alive.store(false, Relaxed));
         assert_eq!(hosts(&any, "az1"), ["a0"], "nobody else is there");
         assert_eq!(hosts(&any, "az2"), ["a0"]);
         let refuse = fleet(WhenNoGateway::Refuse);
@@ -218,7 +216,7 @@ mod tests {
     #[test]
     fn a_zone_without_a_gateway_reaches_each_broker_by_a_gateway_in_the_brokers_zone() {
         let (fleet, own) = (fleet(WhenNoGateway::Any), endpoints("a0"));
-        fleet.peers[2].alive.store(false, Relaxed);
+        fleet.peers()[2].alive.store(false, Relaxed);
         let zones = ["az1", "az2", "az3"].map(zone);
         let brokers = (0..30).map(|id| (BrokerId(id), Some(&zones[id as usize % 3])));
         let told = fleet.addresses(&zone("az3"), "clients", &own, brokers);
@@ -238,16 +236,9 @@ mod tests {
         let has = |z: &str| fleet.has_gateway(&zone(z), "clients");
         assert_eq!(["az1", "az2", "az3", "az9"].map(has), [true, true, true, false]);
         assert!(!fleet.has_gateway(&zone("az3"), "others"), "by another listener");
-        fleet.peers[2].alive.store(false, Relaxed);
+        fleet.peers()[2].alive.store(false, Relaxed);
         assert!(!has("az3"));
-        fleet.peers[2].alive.store(true, Relaxed);
+        fleet.peers()[2].alive.store(true, Relaxed);
         assert!(has("az3"), "it is back");
-    }
-
-    #[test]
-    fn every_gateway_names_the_same_one_for_a_broker() {
-        let weights: Vec<_> = ["a0", "b0", "b1"].map(|g| weight(g, BrokerId(7))).into();
-        assert_eq!(weights, ["a0", "b0", "b1"].map(|g| weight(g, BrokerId(7))));
-        assert_eq!(weights.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
     }
 }

@@ -39,13 +39,13 @@ pub async fn run(gateway: Arc<Gateway>, stop: CancellationToken) {
     let mut misses = HashMap::<(String, u16), u32>::new();
     loop {
         // One file's peers to a round: a reload may change them at any time.
-        let peers = gateway.settings().fleet.peers.clone();
-        misses.retain(|admin, _| peers.iter().any(|p| p.admin == *admin));
+        let peers = gateway.settings().fleet.peers();
+        misses.retain(|admin, _| peers.iter().any(|p| p.admin.as_ref() == Some(admin)));
         for (admin, said) in round(&peers).await {
             let missed = misses.entry(admin.clone()).or_default();
             *missed = misses_after(*missed, said);
             let alive = *missed < MISSES_MAX;
-            peers.iter().filter(|p| p.admin == admin).for_each(|p| note(p, alive));
+            peers.iter().filter(|p| p.admin.as_ref() == Some(&admin)).for_each(|p| note(p, alive));
         }
         tokio::select! {
             biased;
@@ -57,7 +57,7 @@ pub async fn run(gateway: Arc<Gateway>, stop: CancellationToken) {
 
 /// Asks each once, side by side.
 async fn round(peers: &[Peer]) -> Vec<((String, u16), Said)> {
-    let admins: BTreeSet<_> = peers.iter().map(|p| p.admin.clone()).collect();
+    let admins: BTreeSet<_> = peers.iter().filter_map(|p| p.admin.clone()).collect();
     let mut round = tokio::task::JoinSet::new();
     for admin in admins {
         round.spawn(async move {

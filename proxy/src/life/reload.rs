@@ -204,6 +204,9 @@ fn apply(next: &Config, gateway: &Gateway) {
     gateway.pace.bound(next.limits.accept_rate, next.limits.handshakes);
     gateway.held.resize(next.limits.in_flight_bytes.0, settings.frame_max);
     gateway.cluster.rezone(broker_zones(next));
+    if let Some(gossip) = &next.fleet.gossip {
+        gateway.keyring.change(&gossip.keys);
+    }
     gateway.change(settings);
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use config::{Config, Zones};
 
+use crate::fleet::roster::Roster;
 use crate::fleet::{Endpoints, Fleet, Peer};
 
 /// The snapshot.
@@ -45,13 +46,21 @@ impl Settings {
     /// A file's that follows on these: what is known of the gateways that stay is kept.
     pub fn followed_by(&self, config: &Config) -> Self {
         let mut next = Self { generation: self.generation + 1, ..Self::of(config) };
-        for peer in next.fleet.peers.iter() {
-            if let Some(known) = self.fleet.peers.iter().find(|p| p.is_same(peer)) {
-                peer.alive.store(known.alive.load(Relaxed), Relaxed);
-            }
+        match &self.fleet.roster {
+            Roster::Heard(_) => next.fleet.roster = self.fleet.roster.clone(),
+            Roster::Listed(known) => keep_dead(known, &next.fleet.peers()),
         }
         next.fleet.leaving = self.fleet.leaving.clone();
         next
+    }
+}
+
+/// Who is known to be dead stays so until a probe says otherwise.
+fn keep_dead(known: &[Peer], next: &[Peer]) {
+    for peer in next {
+        if let Some(known) = known.iter().find(|p| p.is_same(peer)) {
+            peer.alive.store(known.is_alive(), Relaxed);
+        }
     }
 }
 
@@ -65,13 +74,16 @@ fn fleet(config: &Config) -> Fleet {
             sni_port: m.advertise.port.unwrap_or_default(),
             brokers: m.brokers.clone(),
         },
-        admin: (m.admin.host.clone(), m.admin.port),
+        admin: Some((m.admin.host.clone(), m.admin.port)),
         alive: AtomicBool::new(true),
     });
     Fleet {
         id: config.gateway.id.as_str().into(),
         zone: config.gateway.zone.clone(),
-        peers: peers.collect(),
+        roster: match &config.fleet.gossip {
+            Some(_) => Roster::silent(),
+            None => Roster::Listed(Arc::new(peers.collect())),
+        },
         fallback: config.zones.when_zone_has_no_gateway,
         leaving: Arc::default(),
     }
@@ -98,13 +110,33 @@ mod tests {
     #[test]
     fn a_gateway_known_to_be_dead_stays_dead_over_a_reload_and_a_new_one_is_trusted() {
         let before = Settings::of(&config("b c"));
-        before.fleet.peers[1].alive.store(false, Relaxed);
+        before.fleet.peers()[1].alive.store(false, Relaxed);
         before.fleet.leaving.store(true, Relaxed);
         let after = before.followed_by(&config("c d"));
-        let alive: Vec<_> =
-            after.fleet.peers.iter().map(|p| (p.id.as_str(), p.alive.load(Relaxed))).collect();
+        let peers = after.fleet.peers();
+        let alive: Vec<_> = peers.iter().map(|p| (p.id.as_str(), p.alive.load(Relaxed))).collect();
         assert_eq!(alive, [("c", false), ("d", true)]);
         assert!(after.fleet.leaving.load(Relaxed), "a gateway that leaves goes on leaving");
         assert_eq!(after.generation, 1);
+    }
+
+    #[test]
+    fn whoever_was_heard_of_by_gossip_is_known_after_a_reload_too() {
+        let file = |zones: &str| {
+            let key = "0123456789abcdef0123456789abcdef";
+            let dir = tempfile::tempdir().expect("a folder");
+            std::fs::write(dir.path().join("key"), key).expect("a key");
+            let file = format!(
+                "gateway: {{id: gw, zone: az1}}\ncluster: {{bootstrap: [k:9092]}}\nlisteners:\n  - name: clients\n    \
+                 bind: 127.0.0.1:29092\n    brokers: {{ports: 29100-29199}}\n{zones}fleet:\n  gossip: {{bind: 127.0.0.1:1, \
+                 seeds: ['127.0.0.1:2'], keys: [{{file: key}}]}}\n"
+            );
+            config::parse(&file, dir.path()).expect("a sound file")
+        };
+        let before = Settings::of(&file(""));
+        let Roster::Heard(heard) = &before.fleet.roster else { panic!("no gossip") };
+        let after = before.followed_by(&file("zones: {reads: as_is}\n"));
+        heard.store(Arc::new(vec![crate::app::testing::peer("b", "az2")]));
+        assert_eq!(after.fleet.peers().len(), 1, "what its task hears after the reload is heard");
     }
 }

@@ -13,7 +13,7 @@ use tiering::headroom::Retention;
 use tiering::offload::plan::{Hot, Rules};
 use tiering::source::Named;
 
-use crate::fleet::rendezvous;
+use crate::fleet::share::rendezvous;
 
 /// A gateway that could own a partition.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -316,7 +315,8 @@ fn is_ours(gateway: &Gateway, topic: &Topic, p: &PartitionInfo) -> bool {
     let near = |zone: &Zone| p.isr.iter().any(|b| view.zone_of(*b) == Some(zone));
     let settings = gateway.settings();
     let fleet = &settings.fleet;
-    let peers = fleet.peers.iter().filter(|peer| peer.alive.load(Relaxed));
+    let known = fleet.peers();
+    let peers = known.iter().filter(|peer| peer.is_alive());
     let peers = peers.map(|peer| Candidate { id: &peer.id, near: near(&peer.zone) });
     let all: Vec<_> = peers.chain([Candidate { id: &fleet.id, near: near(&fleet.zone) }]).collect();
     let id = PartitionId { topic: topic.id, partition: p.index };
