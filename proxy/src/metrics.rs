@@ -228,6 +228,7 @@ fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
         .build();
     crate::tier::metrics::register(&meter, gateway);
     crate::life::metrics::register(&meter, gateway);
+    crate::fleet::metrics::register(&meter, gateway);
     let g = gateway.clone();
     meter
         .u64_observable_gauge("tidegate_clients")

@@ -19,6 +19,7 @@ pub mod apps;
 pub mod cache;
 pub mod certs;
 pub mod clients;
+pub mod clock;
 pub mod cluster;
 #[cfg(test)]
 mod docs;

@@ -1,6 +1,7 @@
 //! The gateways of the fleet: which of them answer, and which one a client of a zone is sent to.
 
 pub mod gossip;
+pub mod metrics;
 pub mod probe;
 pub mod roster;
 pub mod share;
