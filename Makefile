@@ -10,7 +10,7 @@ TEST = $(CARGO) test --workspace
 export RUST_BACKTRACE ?= 0
 export TIDEGATE_BIN ?= $(abspath $(TARGET))/debug/tidegate
 
-.PHONY: help build test test-fast test-real test-slow demo bench clients chaos fuzz reference deploy-check release fmt lint deny
+.PHONY: help build test test-fast test-real test-slow demo bench soak clients chaos fuzz reference deploy-check release fmt lint deny
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -34,6 +34,9 @@ demo: build ## three zones, brokers and gateways: bytes and cost, direct and thr
 
 bench: release ## side by side with HAProxy, Envoy and Kroxylicious; ARGS="--quick" for a look
 	TIDEGATE_BIN=$(abspath $(TARGET))/release/tidegate $(CARGO) run --release -p tidegate-benches --bin bench -- $(ARGS)
+
+soak: release ## 10,000 connections that come and go, MINUTES=30: memory and descriptors end where they began
+	TIDEGATE_BIN=$(abspath $(TARGET))/release/tidegate $(CARGO) run --release -p tidegate-benches --bin bench -- --only soak --minutes $(or $(MINUTES),30)
 
 clients: build ## the client matrix, seven clients; CLIENT=kafkajs TROUBLE="gateway killed" ROUNDS=6 for one cell
 	$(TEST) --features slow --test clients -- $(ONE_AT_A_TIME) --nocapture

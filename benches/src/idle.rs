@@ -154,7 +154,7 @@ fn measure_stalled(
 }
 
 /// Waits until resident memory keeps still; the greatest seen, in bytes.
-fn still(candidate: &Candidate) -> anyhow::Result<u64> {
+pub(crate) fn still(candidate: &Candidate) -> anyhow::Result<u64> {
     let (start, mut most) = (Instant::now(), candidate.process.rss_bytes()?);
     let mut changed = start;
     while changed.elapsed() < STILL {

@@ -23,6 +23,7 @@ pub mod real;
 pub mod relay;
 pub mod report;
 pub mod samples;
+pub mod soak;
 pub mod splitter;
 pub mod stats;
 pub mod tier;

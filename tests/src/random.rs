@@ -5,6 +5,11 @@
 pub struct Random(u64);
 
 impl Random {
+    /// From this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// From `$SEED`, or a fixed seed; says which on standard error.
     pub fn from_env() -> Self {
         let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_124);

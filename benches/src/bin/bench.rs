@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum};
@@ -13,7 +14,7 @@ use tidegate_benches::metadata;
 use tidegate_benches::real;
 use tidegate_benches::relay::{self, Settings};
 use tidegate_benches::report::{self, Report, Section};
-use tidegate_benches::tier;
+use tidegate_benches::{soak, tier};
 
 /// Measures Tidegate beside HAProxy, Envoy and Kroxylicious, and direct, in one run; prints ratios.
 #[derive(Debug, Parser)]
@@ -42,6 +43,12 @@ struct Args {
     /// Order of measurements, to have the same again
     #[arg(long)]
     seed: Option<u64>,
+    /// Minutes of the soak
+    #[arg(long, default_value_t = 30)]
+    minutes: u64,
+    /// What the soak starts beside itself: only a fake broker on this port, until standard input ends
+    #[arg(long, hide = true)]
+    broker: Option<u16>,
     /// Also puts the results into this document, between its marks
     #[arg(long)]
     docs: Option<PathBuf>,
@@ -56,6 +63,8 @@ enum Part {
     Metadata,
     Tier,
     Manifest,
+    /// Half an hour; only if asked for
+    Soak,
 }
 
 impl Part {
@@ -65,6 +74,9 @@ impl Part {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if let Some(port) = args.broker {
+        return soak::serve(port);
+    }
     let settings = settings(&args);
     eprintln!("seed {}", settings.seed);
     let folder = std::env::current_exe()?.parent().and_then(|p| p.parent()).context("target")?.join("bench");
@@ -73,7 +85,7 @@ fn main() -> anyhow::Result<()> {
     let mut report = Report { machine: Machine::read(), settings: settings.clone(), sections: Vec::new() };
     let mut failed = 0;
     for part in parts {
-        match measure(part, &workshop, &settings) {
+        match measure(part, &workshop, &settings, args.minutes) {
             Ok(section) => report.sections.push(section),
             Err(error) => {
                 eprintln!("\n*** FAILED: {part:?}: {error:#}\n");
@@ -93,7 +105,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(part: Part, workshop: &Workshop, settings: &Settings) -> anyhow::Result<Section> {
+fn measure(part: Part, workshop: &Workshop, settings: &Settings, minutes: u64) -> anyhow::Result<Section> {
     match part {
         Part::Synthetic => relay::plain(workshop, settings),
         Part::Tls => relay::tls(workshop, settings),
@@ -102,6 +114,7 @@ fn measure(part: Part, workshop: &Workshop, settings: &Settings) -> anyhow::Resu
         Part::Metadata => metadata::run(workshop, settings),
         Part::Tier => tier::run(workshop, settings),
         Part::Manifest => manifest::run(settings),
+        Part::Soak => soak::run(workshop, settings, Duration::from_secs(60 * minutes)),
     }
 }
 
