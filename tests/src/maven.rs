@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Group, artifact, version.
+/// Group, artifact (with its classifier behind a colon, if it has one), version.
 pub type Coordinates = (&'static str, &'static str, &'static str);
 
 /// The logging backend of Kafka 4's brokers and clients.
@@ -35,9 +35,10 @@ fn pom(all: &[Coordinates]) -> String {
          <groupId>tidegate</groupId><artifactId>kafka-dist</artifactId><version>1</version><dependencies>",
     );
     for (group, artifact, version) in all {
+        let (artifact, classifier) = artifact.split_once(':').unwrap_or((artifact, ""));
         text += &format!(
             "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
-             <version>{version}</version></dependency>"
+             <version>{version}</version><classifier>{classifier}</classifier></dependency>"
         );
     }
     text + "</dependencies></project>"

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidegate_tests::apps::{App, Streams};
+#[cfg(feature = "slow")]
+use tidegate_tests::apps::{SMOKE_PARTITIONS, SMOKE_TOPICS, Smoke};
 use tidegate_tests::java::{Consumer, Record, Taken};
 use tidegate_tests::{Cluster, Fleet, Java, wait};
 
@@ -202,6 +204,55 @@ fn streams_counts_every_number_once_whatever_dies_between() {
     assert_eq!(stored, sent as i64, "numbers in the log, each once");
     check(&stage.counted.counts, sent as i64);
     eprintln!("{sent} numbers, each counted once");
+}
+
+/// Kafka's own smoke test: its driver judges.
+#[cfg(feature = "slow")]
+#[test]
+fn kafkas_own_smoke_test_of_exactly_once_succeeds_whatever_dies_between() {
+    // It writes for a minute and a half, and its workers have then to catch up.
+    const LENGTH: Duration = Duration::from_secs(600);
+    let cluster = Cluster::builder().brokers(3).racks(ZONES).property("min.insync.replicas", "2");
+    let mut cluster = cluster.start().unwrap();
+    let mut fleet = Fleet::start(&cluster, &ZONES, "").unwrap();
+    let admin = Java::resident().unwrap().admin(&cluster.bootstrap());
+    for topic in SMOKE_TOPICS {
+        let configs = if topic == "tagg" { json!({"cleanup.policy": "compact"}) } else { json!({}) };
+        let topic =
+            json!({"topic": topic, "partitions": SMOKE_PARTITIONS, "replication": 3, "configs": configs});
+        admin.create_topic_with(topic).unwrap();
+    }
+    let at = |fleet: &Fleet, zone: &str| fleet.site(zone).unwrap().address();
+    let everywhere = ZONES.map(|zone| at(&fleet, zone)).join(",");
+    let dir = cluster.dir().to_owned();
+    let mut first = Smoke::worker(&at(&fleet, "az1"), &dir, "first").unwrap();
+    let mut second = Smoke::worker(&at(&fleet, "az2"), &dir, "second").unwrap();
+    for worker in [&mut first, &mut second] {
+        worker.wait_said("SMOKE-TEST-CLIENT-STARTED", PATIENCE).unwrap();
+    }
+    let mut driver = Smoke::driver(&everywhere, &dir).unwrap();
+    first.wait_said("processed", PATIENCE).unwrap();
+
+    let gateway = fleet.gateway("az1").unwrap();
+    gateway.kill9().unwrap();
+    assert!(!gateway.is_alive());
+    gateway.restart().unwrap();
+    cluster.broker(2).unwrap().kill9().unwrap();
+    cluster.broker(2).unwrap().restart().unwrap();
+    cluster.wait_ready().unwrap();
+    first.kill9().unwrap();
+    let mut third = Smoke::worker(&at(&fleet, "az3"), &dir, "third").unwrap();
+    third.wait_said("SMOKE-TEST-CLIENT-STARTED", PATIENCE).unwrap();
+
+    driver.wait_exit(LENGTH).unwrap();
+    let said = driver.said().unwrap();
+    let verdict: Vec<_> =
+        said.lines().filter(|l| l.chars().all(|c| c.is_ascii_uppercase() || c == '-')).collect();
+    eprintln!("the driver says: {verdict:?}");
+    assert!(verdict.contains(&"SUCCESS"), "{}", driver.log_tail(60));
+    assert!(!verdict.contains(&"PROCESSED-MORE-THAN-GENERATED"), "{}", driver.log_tail(60));
+    let through = fleet.metric("tidegate_relayed_bytes_total", &[("api", "EndTxn")]).unwrap();
+    assert!(through > 0.0, "no transaction ended through a gateway");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::maven::{self, Coordinates};
 use crate::{Dist, Version, cache};
 
-const KAFKA: &str = "org.apache.kafka";
+pub(super) const KAFKA: &str = "org.apache.kafka";
 
 /// Resolved jars.
 #[derive(Clone, Debug)]
@@ -47,9 +47,14 @@ impl Jars {
     /// `java` with these jars behind `classes`, small, and logging to standard output; the caller adds the class.
     pub(super) fn java(&self, classes: Option<&PathBuf>) -> Command {
         let ours = classes.map(|dir| format!("{}:", dir.display())).unwrap_or_default();
-        let mut java = Command::new("java");
-        java.arg("-cp").arg(ours + &self.classpath()).args(self.dist.log_flags());
-        java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]);
-        java
+        small_java(&self.dist, &(ours + &self.classpath()))
     }
+}
+
+/// `java` with this class path, small, and logging to standard output.
+pub(super) fn small_java(dist: &Dist, classpath: &str) -> Command {
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(classpath).args(dist.log_flags());
+    java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError"]);
+    java
 }

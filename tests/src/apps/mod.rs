@@ -2,7 +2,9 @@
 
 mod connect;
 mod jars;
+mod smoke;
 mod streams;
 
 pub use connect::Worker;
+pub use smoke::{PARTITIONS as SMOKE_PARTITIONS, Smoke, TOPICS as SMOKE_TOPICS};
 pub use streams::{App, Streams};
