@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use crate::{ByteSize, Checksums, ClientRule, Prices, Reads, Segment, WhenNoGateway};
+use crate::{ByteSize, Checksums, ClientRule, Prices, Reads, Segment, Traces, WhenNoGateway};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -41,3 +41,8 @@ pub(crate) const TRIM: bool = false;
 pub(crate) const PATH_STYLE: bool = false;
 /// A store exists that publishes a body cut short as a whole object if nothing contradicts it.
 pub(crate) const CHECKSUMS: Checksums = Checksums::Always;
+
+pub(crate) const OTLP_INTERVAL: Duration = Duration::from_secs(30);
+pub(crate) const OTLP_METRICS: bool = true;
+/// What nobody asked for costs nothing, and names nobody.
+pub(crate) const TRACES: Traces = Traces { ratio: 0.0, client_ids: false };

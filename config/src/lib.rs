@@ -45,6 +45,7 @@ pub use valid::limits::Limits;
 pub use valid::listeners::{Listener, ServerTls};
 pub use valid::proxy_protocol::ProxyProtocol;
 pub use valid::store::{Checksums, S3, Store};
+pub use valid::telemetry::{Otlp, Traces};
 pub use valid::tiering::{Cache, DiskCache, Keep, Segment, Tiering, TopicRule};
 pub use valid::zones::{Prices, Reads, WhenNoGateway, Zones};
 pub use zone::{ZONE_BYTES_MAX, Zone};

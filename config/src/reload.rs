@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Config, Fleet, Gateway, Gossip, Listener};
+use crate::{Config, Fleet, Gateway, Gossip, Listener, Otlp, Traces};
 
 /// The settings that differ between two configurations, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         ("fleet", old.fleet != fleet_taken_over(&old.fleet, &new.fleet)),
         ("limits", old.limits != new.limits),
         ("gateway.drain", old.gateway.drain != new.gateway.drain),
+        (
+            "telemetry.otlp.traces",
+            old.otlp.as_ref().zip(new.otlp.as_ref()).is_some_and(|(a, b)| a.traces != b.traces),
+        ),
         ("listeners[].tls", certificates_moved(&old.listeners, &new.listeners)),
     ];
     let restart = [
@@ -29,6 +33,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
         ("fleet.gossip", places(&old.fleet) != places(&new.fleet)),
         ("store", old.store != new.store),
         ("tiering", old.tiering != new.tiering),
+        ("telemetry", apart_from_traces(&old.otlp) != apart_from_traces(&new.otlp)),
     ];
     let changed = |sections: &[(&'static str, bool)]| sections.iter().filter(|s| s.1).map(|s| s.0).collect();
     Changes { live: changed(&live), restart: changed(&restart) }
@@ -40,6 +45,9 @@ pub fn taken_over(old: &Config, new: &Config) -> Config {
     (next.zones, next.limits) = (new.zones.clone(), new.limits.clone());
     next.fleet = fleet_taken_over(&old.fleet, &new.fleet);
     next.gateway.drain = new.gateway.drain;
+    if let Some((otlp, new)) = next.otlp.as_mut().zip(new.otlp.as_ref()) {
+        otlp.traces = new.traces;
+    }
     for listener in &mut next.listeners {
         let new = new.listeners.iter().find(|l| l.name == listener.name).and_then(|l| l.tls.as_ref());
         if let (Some(tls), Some(new)) = (&mut listener.tls, new) {
@@ -68,6 +76,12 @@ fn places(fleet: &Fleet) -> Option<Gossip> {
 
 fn with_drain_of(old: &Config, new: &Gateway) -> Gateway {
     Gateway { drain: old.gateway.drain, ..new.clone() }
+}
+
+/// A collector without what is decided anew for each request.
+fn apart_from_traces(otlp: &Option<Otlp>) -> Option<Otlp> {
+    let traces = Traces { ratio: 0.0, client_ids: false };
+    otlp.clone().map(|otlp| Otlp { traces, ..otlp })
 }
 
 /// Whether a listener of both has its certificates elsewhere. One that is new, or new to TLS, is another matter.

@@ -31,8 +31,9 @@ use crate::life::ending::Ending;
 use crate::life::reload::{Reloader, Reloads};
 use crate::life::settings::Settings;
 use crate::metrics::{Clients, Counters, Metrics};
-use crate::rejects::Rejects;
+use crate::rejects::{self, Rejects};
 use crate::steer::held::Room;
+use crate::telemetry::{self, Exports, Telemetry};
 use crate::tier;
 use crate::view::handle::ClusterHandle;
 use crate::view::watch::{Source, Watcher};
@@ -114,6 +115,8 @@ pub struct Gateway {
     pub held: Room,
     /// The tier.
     pub tier: tier::Handle,
+    /// What an OpenTelemetry collector is told.
+    pub telemetry: Telemetry,
 }
 
 impl Gateway {
@@ -186,6 +189,7 @@ pub struct App {
     config: Config,
     gateway: Arc<Gateway>,
     metrics: Arc<Metrics>,
+    exports: Exports,
     watcher: Watcher,
     doors: Vec<(Arc<Door>, listen::Bound)>,
     admin: tokio::net::TcpListener,
@@ -207,6 +211,7 @@ impl App {
         let (watcher, cluster) =
             Watcher::new(source(&config, &dialer, &unknown_zone), broker_zones(&config), receiver);
         let settings = Settings::of(&config);
+        let (telemetry, mut exports) = telemetry::open(&config)?;
         let gateway = Arc::new(Gateway {
             id: config.gateway.id.as_str().into(),
             zone: config.gateway.zone.clone(),
@@ -227,6 +232,7 @@ impl App {
             rejects: Rejects::default(),
             held: Room::new(config.limits.in_flight_bytes.0, settings.frame_max),
             tier: tier::Handle::new(config.store.is_some(), config.tiering.clone()),
+            telemetry,
             settings: ArcSwap::from_pointee(settings),
         });
         let mut doors = Vec::new();
@@ -239,10 +245,10 @@ impl App {
             Some(settings) => Some(Gossip::bind(settings).await?),
             None => None,
         };
-        let metrics = Arc::new(Metrics::new(&gateway)?);
+        let metrics = Arc::new(Metrics::new(&gateway, &mut exports)?);
         let tiering = tier::open::Plans::of(&config, &dialer);
         let health = (dialer, news);
-        Ok(Self { config, gateway, metrics, watcher, doors, admin, gossip, tiering, health })
+        Ok(Self { config, gateway, metrics, exports, watcher, doors, admin, gossip, tiering, health })
     }
 
     /// Runs by `orders`; `file` is what a reload reads. Ends after a drain, or at once when told so.
@@ -263,6 +269,8 @@ impl App {
             }
         }
         let token = self.config.gateway.admin_token.clone();
+        tasks.spawn(rejects::run(gateway.clone(), stop.clone()));
+        tasks.spawn(self.exports.run(self.metrics.clone(), stop.clone()));
         let page = admin::Admin { gateway: gateway.clone(), metrics: self.metrics, token };
         tasks.spawn(admin::run(self.admin, Arc::new(page), tasks.clone(), stop.clone()));
         if let Some(plans) = self.tiering {

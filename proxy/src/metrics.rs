@@ -14,6 +14,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::app::Gateway;
+use crate::telemetry::Exports;
 
 /// From where a Fetch was served, and why from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,24 +135,35 @@ impl Clients {
 /// The registry behind `/metrics`.
 pub struct Metrics {
     registry: Registry,
-    _provider: SdkMeterProvider,
+    provider: SdkMeterProvider,
 }
 
 impl Metrics {
-    /// Registers every metric; values are read from the gateway when somebody asks.
+    /// Registers every metric; values are read from the gateway when somebody asks: a scrape, or the reader of `exports`.
     ///
     /// # Errors
     /// The exporter refuses its configuration, which is a bug.
-    pub fn new(gateway: &Arc<Gateway>) -> anyhow::Result<Self> {
+    pub fn new(gateway: &Arc<Gateway>, exports: &mut Exports) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
             .scope_info_enabled(false)
             .without_target_info()
             .build()?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let mut provider =
+            SdkMeterProvider::builder().with_resource(exports.resource.clone()).with_reader(exporter);
+        if let Some(reader) = exports.reader.take() {
+            provider = provider.with_reader(reader);
+        }
+        let provider = provider.build();
         register(&provider, gateway);
-        Ok(Self { registry, _provider: provider })
+        Ok(Self { registry, provider })
+    }
+
+    /// Has the metrics sent once more, and no more after that. Blocks for some seconds at most.
+    pub fn end(&self) {
+        // What comes of it is noted on the way.
+        let _ended = self.provider.shutdown();
     }
 
     /// The Prometheus text.
@@ -229,6 +241,7 @@ fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
     crate::tier::metrics::register(&meter, gateway);
     crate::life::metrics::register(&meter, gateway);
     crate::fleet::metrics::register(&meter, gateway);
+    crate::telemetry::metrics::register(&meter, gateway);
     let g = gateway.clone();
     meter
         .u64_observable_gauge("tidegate_clients")

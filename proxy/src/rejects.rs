@@ -1,25 +1,38 @@
-//! What went wrong, once in the log and always in a counter. Log lines are rate limited per kind: a flood of bad
-//! connections must not fill a disk.
+//! What went wrong, once in the log, as far as [`Lines`] lets it, and always in a counter.
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use dashmap::DashMap;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use kafka::types::BrokerId;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::app::Gateway;
 use crate::fleet::gossip::card::Unsound;
+use crate::lines::{Lines, ROUND};
 use crate::session::fault::Fault;
 
-/// Lines of one kind per second; more are counted only.
-const LINES_PER_SECOND: std::num::NonZeroU32 = std::num::NonZeroU32::new(10).expect("ten");
-
-/// The counters and limiters.
+/// The counters, and which lines are written.
 #[derive(Debug, Default)]
 pub struct Rejects {
     counts: DashMap<&'static str, u64>,
-    limits: DashMap<&'static str, DefaultDirectRateLimiter>,
+    lines: Lines,
+}
+
+/// Says from time to time, until `stop`, and then once more, which lines were left out.
+pub async fn run(gateway: Arc<Gateway>, stop: CancellationToken) {
+    let mut running = true;
+    while running {
+        running = tokio::select! {
+            biased;
+            () = stop.cancelled() => false,
+            () = sleep(ROUND) => true,
+        };
+        gateway.rejects.end_round();
+    }
 }
 
 impl Rejects {
@@ -31,7 +44,9 @@ impl Rejects {
             Fault::Io(_) | Fault::Idle | Fault::Silent => {
                 debug!(%peer, reason, error = %fault, "connection ended")
             }
-            _ if self.may_log(reason) => warn!(%peer, reason, error = %fault, "connection refused"),
+            _ if self.lines.may(reason, Some(peer)) => {
+                warn!(%peer, reason, error = %fault, "connection refused")
+            }
             _ => {}
         }
     }
@@ -39,7 +54,7 @@ impl Rejects {
     /// A broker that no endpoint is configured for: it is left out of what clients are told.
     pub fn unmapped(&self, broker: BrokerId, listener: &str) {
         self.count("unmapped_broker");
-        if self.may_log("unmapped_broker") {
+        if self.lines.may("unmapped_broker", None) {
             warn!(
                 broker = broker.0,
                 listener, "no endpoint for this broker: widen `listeners[].brokers` to hold its id"
@@ -48,10 +63,11 @@ impl Rejects {
     }
 
     /// A client that says it is in a zone where neither a broker nor a gateway is.
-    pub fn unknown_zone(&self) {
+    pub fn unknown_zone(&self, peer: IpAddr) {
         self.count("unknown_zone");
-        if self.may_log("unknown_zone") {
+        if self.lines.may("unknown_zone", Some(peer)) {
             warn!(
+                %peer,
                 "a client names a zone without broker and gateway in client.id or client.rack; it is ignored"
             );
         }
@@ -60,7 +76,7 @@ impl Rejects {
     /// A fetch on behalf that failed; the client is served otherwise.
     pub fn side_failed(&self, broker: BrokerId, error: &dyn Display) {
         self.count("fetch_on_behalf");
-        if self.may_log("fetch_on_behalf") {
+        if self.lines.may("fetch_on_behalf", None) {
             warn!(broker = broker.0, %error, "fetch on behalf failed");
         }
     }
@@ -68,15 +84,15 @@ impl Rejects {
     /// New connections that wait at a bound.
     pub fn waits(&self, reason: &'static str, bound: &'static str) {
         self.count(reason);
-        if self.may_log(reason) {
-            warn!(reason, "new connections wait: `{bound}` is reached");
+        if self.lines.may(reason, None) {
+            warn!(reason, bound, "new connections wait: this bound is reached");
         }
     }
 
     /// A connection that could not be accepted.
     pub fn not_accepted(&self, error: &std::io::Error) {
         self.count("accept");
-        if self.may_log("accept") {
+        if self.lines.may("accept", None) {
             warn!(%error, "cannot accept a connection");
         }
     }
@@ -84,7 +100,7 @@ impl Rejects {
     /// Somebody asked the admin port for more than its token opens.
     pub fn admin(&self, peer: IpAddr) {
         self.count("admin_token");
-        if self.may_log("admin_token") {
+        if self.lines.may("admin_token", Some(peer)) {
             warn!(%peer, "admin page refused: no token, or a wrong one");
         }
     }
@@ -92,7 +108,7 @@ impl Rejects {
     /// A datagram of gossip that is not listened to.
     pub fn gossip(&self, peer: IpAddr, reason: &'static str) {
         self.count(reason);
-        if self.may_log(reason) {
+        if self.lines.may(reason, Some(peer)) {
             warn!(%peer, reason, "gossip refused: who has none of `fleet.gossip.keys` is no gateway of this fleet");
         }
     }
@@ -100,7 +116,7 @@ impl Rejects {
     /// A datagram of gossip that could not be sent.
     pub fn gossip_unsent(&self, peer: IpAddr, error: &std::io::Error) {
         self.count("gossip_unsent");
-        if self.may_log("gossip_unsent") {
+        if self.lines.may("gossip_unsent", Some(peer)) {
             warn!(%peer, %error, "gossip: cannot send");
         }
     }
@@ -108,7 +124,7 @@ impl Rejects {
     /// Gossip can't be heard for the moment.
     pub fn gossip_unheard(&self, error: &std::io::Error) {
         self.count("gossip_unheard");
-        if self.may_log("gossip_unheard") {
+        if self.lines.may("gossip_unheard", None) {
             warn!(%error, "gossip: cannot receive");
         }
     }
@@ -116,7 +132,7 @@ impl Rejects {
     /// A gateway whose card can't be used.
     pub fn gossip_card(&self, gateway: &str, error: &Unsound) {
         self.count("gossip_card");
-        if self.may_log("gossip_card") {
+        if self.lines.may("gossip_card", None) {
             warn!(gateway, %error, "gossip: what this gateway says of itself can't be used; is it of another version?");
         }
     }
@@ -130,11 +146,13 @@ impl Rejects {
         *self.counts.entry(reason).or_default() += 1;
     }
 
-    fn may_log(&self, reason: &'static str) -> bool {
-        let limit = self
-            .limits
-            .entry(reason)
-            .or_insert_with(|| RateLimiter::direct(Quota::per_second(LINES_PER_SECOND)));
-        limit.check().is_ok()
+    fn end_round(&self) {
+        for left_out in self.lines.end_round() {
+            let (reason, lines) = (left_out.kind, left_out.lines);
+            match left_out.client {
+                Some(peer) => warn!(%peer, reason, lines, "lines about this client were left out"),
+                None => warn!(reason, lines, "lines were left out"),
+            }
+        }
     }
 }

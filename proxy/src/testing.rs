@@ -137,6 +137,7 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         rejects: Rejects::default(),
         held: Room::new(config.limits.in_flight_bytes.0, settings.frame_max),
         tier: crate::tier::Handle::default(),
+        telemetry: crate::telemetry::Telemetry::default(),
         settings: arc_swap::ArcSwap::from_pointee(settings),
     })
 }

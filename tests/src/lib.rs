@@ -21,6 +21,7 @@ pub mod certs;
 pub mod clients;
 pub mod clock;
 pub mod cluster;
+pub mod collector;
 #[cfg(test)]
 mod docs;
 pub mod files;

@@ -163,7 +163,7 @@ impl Duty {
                 Ok(()) => return,
                 Err(e) => e,
             };
-            tracing::warn!(topic = %assignment.name.topic, partition = %assignment.name.id.partition, "tiering: {trouble}");
+            tracing::warn!(topic = %assignment.name.topic, partition = %assignment.name.id.partition, error = %trouble, "tiering: trouble with this partition; it is tried again");
             self.note(assignment, |s| s.trouble = Some(trouble.to_string()));
             sleep_unless(leave, pause).await;
             pause = (pause * 2).min(PAUSE.1);

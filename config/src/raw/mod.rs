@@ -8,6 +8,7 @@ pub(crate) mod gateway;
 pub(crate) mod limits;
 pub(crate) mod listeners;
 pub(crate) mod store;
+pub(crate) mod telemetry;
 pub(crate) mod tiering;
 pub(crate) mod zones;
 
@@ -36,4 +37,6 @@ pub(crate) struct File {
     pub(crate) store: Option<store::Store>,
     /// Which topics move to the store, and when. Needs `store`.
     pub(crate) tiering: Option<tiering::Tiering>,
+    /// What the gateway tells about itself besides /metrics and its log.
+    pub(crate) telemetry: telemetry::Telemetry,
 }

@@ -35,6 +35,24 @@ fn addresses_that_lead_nowhere_are_refused() {
 
 #[test]
 #[rustfmt::skip]
+fn a_collector_that_cannot_be_sent_to_is_refused() {
+    let otlp = |endpoint: &str, more: &str| with(&format!("telemetry: {{otlp: {{endpoint: '{endpoint}'{more}}}}}"));
+    let header = |name: &str, value: &str| otlp("https://c", &format!(", headers: {{'{name}': {value}}}"));
+    each_is_the_only_mistake(&[
+        (otlp("c:4317", ""), "telemetry.otlp.endpoint", 7, "is not an http:// or https:// URL", "collector.example.com:4318"),
+        (otlp("http://c:0", ""), "telemetry.otlp.endpoint", 7, "is not an http:// or https:// URL", "collector.example.com:4318"),
+        (otlp("http://c/a?key=hunter2", ""), "telemetry.otlp.endpoint", 7, "without `?` and `#`", "collector.example.com:4318"),
+        (otlp("http://u:hunter2@c", ""), "telemetry.otlp.endpoint", 7, "holds a user name or password", "headers"),
+        (header("a b", "{env: SECRET}"), "telemetry.otlp.headers.a b", 7, "is no name of a header", "authorization"),
+        (header("Content-Type", "{env: SECRET}"), "telemetry.otlp.headers.Content-Type", 7, "is decided by the request itself", "take it out"),
+        (header("a", "{env: SECRET}, A: {env: SECRET}"), "telemetry.otlp.headers.a", 7, "stands here twice", "keep one"),
+        (header("a", "{env: LINES}"), "telemetry.otlp.headers.a", 7, "other than visible ASCII", "one line"),
+        (header("a", "{env: EMPTY}"), "telemetry.otlp.headers.a", 7, "leads to an empty secret", "put the secret there"),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
 fn ports_that_two_things_want_are_refused() {
     let second = |keys: &str| with(&format!("  - {{name: other, {keys}}}"));
     each_is_the_only_mistake(&[

@@ -1,7 +1,7 @@
 //! What right files mean, beyond the example.
 
 use super::{instead, right, with};
-use crate::{Advertise, BrokerEndpoints, Checksums, Reads, S3, Store, WhenNoGateway};
+use crate::{Advertise, BrokerEndpoints, Checksums, Reads, S3, Secret, Store, Traces, WhenNoGateway};
 
 #[test]
 fn sparse_broker_ids_are_numbers_and_ranges() {
@@ -24,6 +24,25 @@ fn zones_of_brokers_prices_and_words_are_taken_over() {
     assert_eq!(brokers, [(1, "az1"), (2, "az2"), (4, "az1"), (5, "az1")]);
     assert_eq!((zones.prices.cross_zone, zones.reads), (1.0, Reads::AsIs));
     assert_eq!(zones.when_zone_has_no_gateway, WhenNoGateway::Refuse);
+}
+
+#[test]
+fn a_collector_is_taken_over_with_its_headers_in_small_letters_and_no_slash_at_its_end() {
+    let short = right(&with("telemetry: {otlp: {endpoint: 'https://c.example.com/otlp/'}}"));
+    let otlp = short.otlp.expect("a collector");
+    assert_eq!((otlp.endpoint.as_str(), otlp.interval.as_secs()), ("https://c.example.com/otlp", 30));
+    assert!(
+        otlp.metrics && otlp.headers.is_empty() && otlp.traces == Traces { ratio: 0.0, client_ids: false }
+    );
+    let long = "telemetry: {otlp: {endpoint: 'http://c:4318', headers: {Authorization: {env: SECRET}}, interval: 5s, metrics: false, traces: {ratio: 1, client_ids: true}}}";
+    let long = right(&with(long));
+    let otlp = long.otlp.expect("a collector");
+    assert_eq!(otlp.headers.get("authorization"), Some(&Secret::new("hunter2")));
+    assert_eq!((otlp.interval.as_secs(), otlp.metrics), (5, false));
+    assert_eq!(otlp.traces, Traces { ratio: 1.0, client_ids: true });
+    let clear = "line 7: telemetry.otlp.headers: go over the network in clear: the endpoint is http://";
+    assert_eq!((short.warnings.len(), long.warnings), (0, vec![clear.to_owned()]));
+    assert!(right(&with("telemetry: {}")).otlp.is_none());
 }
 
 #[test]

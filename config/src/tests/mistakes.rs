@@ -46,6 +46,8 @@ fn a_value_of_the_wrong_kind_is_refused() {
         (with("limits: {idle: 10}"), "limits.idle", 7, "`10` is not a duration", "10s"),
         (with("zones: {prices: {cross_zone: cheap}}"), "zones.prices.cross_zone", 7, "is not a number", "0.02"),
         (with("store: {s3: {bucket: tide, region: r, path_style: 'yes'}}"), "store.s3.path_style", 7, "is neither true nor false", "true or false"),
+        (with("telemetry: {otlp: {endpoint: 'http://c:1', metrics: 1}}"), "telemetry.otlp.metrics", 7, "is neither true nor false", "true or false"),
+        (with("telemetry: {otlp: {endpoint: 'http://c:1', headers: {a: b}}}"), "telemetry.otlp.headers.a", 7, "is a text where a section", "file, env"),
         (with("store: {s3: 5}"), "store.s3", 7, "is a number where a section", "bucket"),
     ]);
 }
@@ -78,6 +80,7 @@ fn a_missing_key_is_named_with_an_example() {
         (gossip(&format!("keys: [{}]", ["{env: FLEET_KEY}"; 5].join(", "))), "fleet.gossip.keys", 7, "is too long", "4 keys at most"),
         (gossip("keys: [{env: FLEET_KEY}], advertise: '0.0.0.0:1'"), "fleet.gossip.advertise", 7, "nowhere", "own address"),
         (with("store: {}"), "store.dir", 7, "is missing", "or s3:"),
+        (with("telemetry: {otlp: {}}"), "telemetry.otlp.endpoint", 7, "is missing", "endpoint: http://"),
         (s3("bucket: tide"), "store.s3.region", 8, "is missing", "region: us-east-1"),
         (s3("region: r"), "store.s3.bucket", 8, "is missing", "bucket: tide"),
         (with("store: {dir: d}\ntiering: {}"), "tiering.topics", 8, "is missing", "match:"),
@@ -115,6 +118,8 @@ fn a_value_out_of_its_range_is_refused_and_the_range_named() {
         (limits("accept_rate: 0"), "limits.accept_rate", 8, "0 is out of range", "1 to 4294967295"),
         (limits("handshakes: 0"), "limits.handshakes", 8, "0 is out of range", "1 to 4294967295"),
         (limits("connections: 10, handshakes: 11"), "limits.handshakes", 8, "more than limits.connections", "10 at most"),
+        (with("telemetry: {otlp: {endpoint: 'http://c:1', interval: 999ms}}"), "telemetry.otlp.interval", 7, "999ms is out of range", "1s to 1h"),
+        (with("telemetry: {otlp: {endpoint: 'http://c:1', traces: {ratio: 1.5}}}"), "telemetry.otlp.traces.ratio", 7, "1.5 is out of range", "0 (none) to 1 (all)"),
         (limits("handshake: 11m"), "limits.handshake", 8, "11m is out of range", "100ms to 10m"),
         (with("zones: {prices: {cross_zone: -1}}"), "zones.prices.cross_zone", 7, "-1 is out of range", "0 to 1000"),
         (tiering(", retain: {time: 1h}"), "tiering.topics[0].retain.time", 8, "1h is less than hot.time", "2h at least"),

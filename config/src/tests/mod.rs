@@ -23,7 +23,7 @@ listeners:
     brokers: {ports: 29100-29199}
 ";
 
-/// Parses with a fixed environment: `HOSTNAME=gw-host`, `SECRET=hunter2`, `EMPTY=`, and `FLEET_KEY` and `NEXT_FLEET_KEY` long enough.
+/// Parses with a fixed environment: `HOSTNAME=gw-host`, `SECRET=hunter2`, `EMPTY=`, two lines in `LINES`, and `FLEET_KEY` and `NEXT_FLEET_KEY` long enough.
 pub(crate) fn parse_at(text: &str, base: &Path) -> Result<Config, Errors> {
     let env = |name: &str| match name {
         "HOSTNAME" => Some("gw-host".to_owned()),
@@ -31,6 +31,7 @@ pub(crate) fn parse_at(text: &str, base: &Path) -> Result<Config, Errors> {
         "FLEET_KEY" => Some("0123456789abcdef0123456789abcdef".to_owned()),
         "NEXT_FLEET_KEY" => Some("fedcba9876543210fedcba9876543210".to_owned()),
         "EMPTY" => Some(String::new()),
+        "LINES" => Some("a\nb".to_owned()),
         _ => None,
     };
     parse_in(text, Surroundings { base, env: &env, host_file: Path::new("/nonexistent") })

@@ -379,6 +379,11 @@ fn a_secret_shows_neither_in_the_configuration_nor_in_a_mistake() {
             "{errors}"
         );
     }
+    let headers = format!(
+        "{SMALLEST}telemetry: {{otlp: {{endpoint: 'https://c', headers: {{a: {{env: SECRET}}}}}}}}\n"
+    );
+    let shown = format!("{:?}", right(&headers, dir.path()));
+    assert!(!shown.contains("hunter2") && shown.contains("<secret>"), "{shown}");
     let endpoint =
         format!("{SMALLEST}store: {{s3: {{bucket: tide, region: r, endpoint: 'http://u:hunter2@h'}}}}\n");
     let error = only_mistake(&endpoint, dir.path());

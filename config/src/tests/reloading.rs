@@ -11,6 +11,8 @@ fn change(new: &str) -> Changes {
 fn each_section_says_whether_it_can_change_while_running() {
     assert_eq!(change(SMALLEST), Changes::default());
     let member = "{id: b, zone: az2, listener: clients, advertise: b, brokers: {ports: 1-9}, admin: b:1}";
+    let otlp =
+        |traces: &str| with(&format!("telemetry: {{otlp: {{endpoint: 'http://c:4318', traces: {traces}}}}}"));
     let live = [
         (with("zones: {reads: as_is}"), "zones"),
         (with(&format!("fleet: {{members: [{member}]}}")), "fleet"),
@@ -29,6 +31,11 @@ fn each_section_says_whether_it_can_change_while_running() {
     for (text, sections) in restart {
         assert_eq!(change(&text), Changes { live: vec![], restart: sections });
     }
+    // What is traced is decided anew for each request; where it goes isn't.
+    let (some, more) = (right(&otlp("{ratio: 0.1}")), right(&otlp("{ratio: 1}")));
+    assert_eq!(diff(&some, &more), Changes { live: vec!["telemetry.otlp.traces"], restart: vec![] });
+    assert_eq!(taken_over(&some, &more), more);
+    assert_eq!(change(&otlp("{}")), Changes { live: vec![], restart: vec!["telemetry"] });
 }
 
 #[test]

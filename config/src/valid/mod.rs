@@ -14,6 +14,7 @@ mod peers;
 mod ports;
 pub(crate) mod proxy_protocol;
 pub(crate) mod store;
+pub(crate) mod telemetry;
 pub(crate) mod tiering;
 pub(crate) mod zones;
 
@@ -23,6 +24,7 @@ use gateway::Gateway;
 use limits::Limits;
 use listeners::Listener;
 use store::Store;
+use telemetry::Otlp;
 use tiering::Tiering;
 use zones::Zones;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub store: Option<Store>,
     /// Which topics move to the store.
     pub tiering: Option<Tiering>,
+    /// Where metrics and traces are sent.
+    pub otlp: Option<Otlp>,
     /// What is allowed but unwise, each with its path; for the log and for `tidegate check`.
     pub warnings: Vec<String>,
 }
@@ -63,6 +67,7 @@ impl Config {
         let limits = Limits::check(&raw.limits, &mut check);
         let store = raw.store.as_ref().and_then(|store| Store::check(store, &mut check));
         let tiering = raw.tiering.as_ref().map(|tiering| Tiering::check(tiering, &mut check));
+        let otlp = raw.telemetry.otlp.as_ref().and_then(|otlp| Otlp::check(otlp, &mut check));
         if raw.tiering.is_some() && raw.store.is_none() {
             check.wrong("tiering", "has nowhere to put data", "write store: {dir: ./tidegate-store}, or s3");
         }
@@ -82,6 +87,7 @@ impl Config {
                 limits,
                 store,
                 tiering,
+                otlp,
                 warnings,
             })
             .ok_or_else(Vec::new)

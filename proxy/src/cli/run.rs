@@ -13,7 +13,7 @@ pub(super) fn run(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let config = super::load(path)?;
     log(json);
     for warning in &config.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(setting = %warning, "unwise");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

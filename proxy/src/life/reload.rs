@@ -130,7 +130,7 @@ impl Reloader {
             Err(e) => Err(anyhow::Error::new(e).context("reading the file")),
         };
         let outcome = outcome.unwrap_or_else(|e| {
-            error!("SIGHUP: {} is refused, nothing has changed:\n{e:#}", self.file.display());
+            error!(file = %self.file.display(), error = %format_args!("{e:#}"), "SIGHUP: the file is refused, nothing has changed");
             Outcome::Refused
         });
         self.gateway.reloads.note(outcome);
@@ -148,10 +148,10 @@ impl Reloader {
         certificates.install(&self.doors, &self.gateway);
         apply(&next, &self.gateway);
         for warning in &next.warnings {
-            warn!("{warning}");
+            warn!(setting = %warning, "unwise");
         }
         (self.running, self.stamps, self.changing) = (next, stamps, None);
-        info!(taken_over = ?changes.live, certificates = renewed, "SIGHUP: {} was read again", self.file.display());
+        info!(taken_over = ?changes.live, certificates = renewed, file = %self.file.display(), "SIGHUP: the file was read again");
         if !changes.restart.is_empty() {
             warn!(sections = ?changes.restart, "SIGHUP: changed in the file, and counts from the next start");
         }
@@ -179,7 +179,7 @@ impl Reloader {
                 Outcome::Renewed
             }
             Err(e) => {
-                error!("changed certificates are refused, those before them stay: {e:#}");
+                error!(error = %format_args!("{e:#}"), "changed certificates are refused, those before them stay");
                 Outcome::RenewalRefused
             }
         };

@@ -9,6 +9,7 @@ use config::{Config, Zones};
 
 use crate::fleet::roster::Roster;
 use crate::fleet::{Endpoints, Fleet, Peer};
+use crate::telemetry::sampling::Sampling;
 
 /// The snapshot.
 #[derive(Clone, Debug)]
@@ -27,6 +28,10 @@ pub struct Settings {
     pub idle_max: Duration,
     /// Over which time connections end when the gateway does.
     pub drain: Duration,
+    /// Which requests are traced.
+    pub sampling: Sampling,
+    /// Whether spans name clients' `client.id`.
+    pub client_ids: bool,
 }
 
 impl Settings {
@@ -40,6 +45,8 @@ impl Settings {
             handshake_max: config.limits.handshake,
             idle_max: config.limits.idle,
             drain: config.gateway.drain,
+            sampling: config.otlp.as_ref().map(|o| Sampling::of(o.traces.ratio)).unwrap_or_default(),
+            client_ids: config.otlp.as_ref().is_some_and(|o| o.traces.client_ids),
         }
     }
 

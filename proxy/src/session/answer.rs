@@ -33,6 +33,14 @@ impl Core {
     /// # Errors
     /// An answer that nobody waits for, that is out of order, or that contradicts its schema.
     pub fn answer(&mut self, bytes: &mut [u8]) -> Result<Step, Fault> {
+        let step = self.answer_step(bytes)?;
+        if self.traces.is_passing() && matches!(self.inbound, Inbound::Front) {
+            self.traces.passed();
+        }
+        Ok(step)
+    }
+
+    fn answer_step(&mut self, bytes: &mut [u8]) -> Result<Step, Fault> {
         match std::mem::take(&mut self.inbound) {
             Inbound::Front => self.answer_front(bytes),
             Inbound::Passing(rest) => Ok(self.passing(rest, bytes.len())),
@@ -79,11 +87,11 @@ impl Core {
             }
             Answer::Fetch => {
                 let walker = Box::new(Walker::new(due.version));
-                Ok(self.answer_streams(due, Inbound::Fetch(walker, due, len)))
+                Ok(self.answer_streams(due, len, Inbound::Fetch(walker, due, len)))
             }
             Answer::ShareFetch if whole > FETCH_HOLD_MAX => {
                 let walker = Box::new(share_walk::Walker::new(due.version, len));
-                Ok(self.answer_streams(due, Inbound::Share(walker, due, len)))
+                Ok(self.answer_streams(due, len, Inbound::Share(walker, due, len)))
             }
             _ => self.held(due, whole, bytes),
         }
@@ -120,14 +128,20 @@ impl Core {
         Step::Forward(n)
     }
 
-    fn answer_passes(&mut self, due: Due, whole: usize, there: usize) -> Step {
+    /// The first answer due is there, or begins to come; it goes out with this many bytes.
+    fn comes(&mut self, due: Due, bytes: usize) {
         self.due.pop_front();
+        self.trace_answer(due, bytes);
+    }
+
+    fn answer_passes(&mut self, due: Due, whole: usize, there: usize) -> Step {
+        self.comes(due, whole);
         self.passing(Rest { key: due.key, left: whole }, there)
     }
 
-    /// The prefix goes on; the payload follows as it is walked.
-    fn answer_streams(&mut self, due: Due, walked: Inbound) -> Step {
-        self.due.pop_front();
+    /// The prefix goes on; the payload of `len` bytes follows as it is walked.
+    fn answer_streams(&mut self, due: Due, len: usize, walked: Inbound) -> Step {
+        self.comes(due, LENGTH_PREFIX + len);
         self.deliver(due.key, LENGTH_PREFIX);
         self.inbound = walked;
         Step::Forward(LENGTH_PREFIX)
@@ -136,8 +150,8 @@ impl Core {
     /// The answer's first `consumed` bytes (prefix included) go out as `payload` under a new prefix; what is left of
     /// the frame passes.
     fn answer_replaced(&mut self, due: Due, whole: usize, consumed: usize, payload: &[u8]) -> Step {
-        self.due.pop_front();
         let left = whole - consumed;
+        self.comes(due, LENGTH_PREFIX + payload.len() + left);
         (self.answering, self.answered) = (due.key, true);
         let mut out = ((payload.len() + left) as i32).to_be_bytes().to_vec();
         out.extend_from_slice(payload);

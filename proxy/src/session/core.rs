@@ -14,6 +14,7 @@ use crate::app::{Door, Gateway};
 use crate::ledger::{Account, Leg};
 use crate::session::sasl::SaslV0;
 use crate::steer::Steering;
+use crate::telemetry::connection::Traces;
 
 /// Requests a client may have under way on one connection; further ones stay unread in its socket.
 pub const IN_FLIGHT_MAX: usize = 1024;
@@ -29,6 +30,8 @@ pub struct Due {
     pub version: i16,
     /// What happens to the answer.
     pub answer: Answer,
+    /// Whether the request is traced.
+    pub traced: bool,
 }
 
 /// The bytes of a frame that are still to come and go on unread.
@@ -97,6 +100,8 @@ pub struct Core {
     pub holding: bool,
     /// What steering remembers; made when the first consumer Fetch comes.
     pub steering: Option<Box<Steering>>,
+    /// The requests that are traced.
+    pub traces: Traces,
 }
 
 impl Core {
@@ -132,6 +137,7 @@ impl Core {
             identified: false,
             holding: false,
             steering: None,
+            traces: Traces::default(),
         }
     }
 
@@ -164,7 +170,7 @@ impl Core {
         let (zone, rule, ignored) = self.gateway.client_zone(facts);
         // Looked at again with each fetch, because a broker may join in that zone; counted once.
         if ignored && !self.zone_ignored {
-            self.gateway.rejects.unknown_zone();
+            self.gateway.rejects.unknown_zone(self.peer);
         }
         self.zone_ignored |= ignored;
         if self.rule.is_some() && (&zone, Some(rule)) == (&self.zone, self.rule) {
@@ -185,7 +191,8 @@ impl Core {
     /// Notes that an answer will come.
     pub fn expect(&mut self, correlation_id: Option<CorrelationId>, key: i16, version: i16) {
         let answer = kafka::api::lookup(key).map_or(Answer::Pass, |api| api.answer);
-        self.due.push_back(Due { correlation_id, key, version, answer });
+        let traced = self.traces.went(key, answer);
+        self.due.push_back(Due { correlation_id, key, version, answer, traced });
     }
 }
 

@@ -363,6 +363,13 @@ impl Session {
     /// Sends a request payload of the gateway's own to the client's broker and returns the answer's payload. Nothing
     /// else may be under way.
     pub async fn ask_own(&mut self, payload: &[u8]) -> Result<Held, Fault> {
+        let mark = self.core.traces.mark();
+        let answer = self.ask_own_untraced(payload).await;
+        self.core.trace_asked(self.core.own, mark, answer.as_ref().ok().map(|a| a.len()));
+        answer
+    }
+
+    async fn ask_own_untraced(&mut self, payload: &[u8]) -> Result<Held, Fault> {
         self.renew_if_due().await?;
         let frame = framed(payload);
         self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
@@ -395,6 +402,16 @@ impl Session {
     /// Answers the client with a frame of the gateway's own. A client that takes nothing of it for `limits.idle` is
     /// not waited for.
     pub async fn reply(&mut self, frame: &[u8]) -> Result<(), Fault> {
+        let mark = self.core.traces.mark();
+        let replied = self.write_to_client(frame).await;
+        self.core.traces.step("reply", mark, Vec::new);
+        if let Some(trace) = self.core.traces.here() {
+            trace.set("tidegate.answer.bytes", frame.len() as i64);
+        }
+        replied
+    }
+
+    async fn write_to_client(&mut self, frame: &[u8]) -> Result<(), Fault> {
         self.core.count(Leg::GatewayToClient, kafka::api::FETCH, frame.len());
         let (idle, mut rest) = (self.core.gateway.settings().idle_max, frame);
         while !rest.is_empty() {

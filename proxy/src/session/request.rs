@@ -46,9 +46,9 @@ impl Core {
         {
             return Ok(step);
         }
-        let (limit, generation) = {
+        let (limit, generation, sampling) = {
             let settings = self.gateway.settings();
-            (settings.frame_max, settings.generation)
+            (settings.frame_max, settings.generation, settings.sampling)
         };
         let head = match peek_request(bytes, limit).map_err(|e| malformed(bytes, e))? {
             Peek::NeedMore(n) => return Ok(Step::NeedMore(n)),
@@ -72,12 +72,19 @@ impl Core {
         }
         let steered = self.is_stand_in() || self.steering.as_ref().is_some_and(|s| s.follows);
         let tiered = self.gateway.tier.is_configured();
-        match wants_whole(front, steered, tiered) && front.whole <= HOLD_MAX {
-            true if bytes.len() < front.whole => Ok(Step::NeedMore(front.whole)),
+        let held = wants_whole(front, steered, tiered) && front.whole <= HOLD_MAX;
+        if held && bytes.len() < front.whole {
+            return Ok(Step::NeedMore(front.whole));
+        }
+        if sampling.hits(&mut self.traces.dice) {
+            self.begin_trace(&head, front.whole);
+        }
+        match held {
             true => self.whole(front, head.correlation_id, &mut bytes[..front.whole]),
             false => {
-                if head.answered {
-                    self.expect(Some(head.correlation_id), head.key, head.version);
+                match head.answered {
+                    true => self.expect(Some(head.correlation_id), head.key, head.version),
+                    false => self.traces.went_for_good(head.key),
                 }
                 Ok(self.forward(front, bytes.len()))
             }

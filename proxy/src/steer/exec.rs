@@ -10,6 +10,7 @@ use kafka::fetch::request::FetchRequest;
 use kafka::header::LENGTH_PREFIX;
 use kafka::types::{BrokerId, CorrelationId};
 use kafka::wire::WireError;
+use opentelemetry::KeyValue;
 
 use crate::metrics::Served;
 use crate::session::Session;
@@ -49,6 +50,12 @@ fn wrong(e: WireError) -> Fault {
 
 /// Answers the request in `frame` (prefix included).
 pub async fn intercept(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
+    let answered = by_api(session, frame).await;
+    session.core.traces.done(&answered);
+    answered
+}
+
+async fn by_api(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     match frame.get(LENGTH_PREFIX..LENGTH_PREFIX + 2) {
         Some(key) if key == kafka::api::FETCH.to_be_bytes() => fetch(session, frame).await,
         Some(key)
@@ -77,11 +84,16 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
                     request.partitions.iter().zip(&allowed).any(|(p, yes)| *yes && p.topic == t.as_ref())
                 };
                 topics.retain(may_read);
+                let mark = session.core.traces.mark();
                 view = session.core.gateway.cluster.learn(&topics, LEARN_WAIT).await;
+                session.core.traces.step("learn", mark, Vec::new);
                 learned = true;
             }
             Plan::Look(places) => {
-                if !look(&session.core.gateway.clone(), &view, &request, &places).await {
+                let mark = session.core.traces.mark();
+                let found = look(&session.core.gateway.clone(), &view, &request, &places).await;
+                session.core.traces.step("look", mark, Vec::new);
+                if !found {
                     return nothing_yet(session, payload, &request).await;
                 }
                 looked = true;
@@ -94,7 +106,9 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
                 if on_behalf(session, &view, payload, &request, &legs, tries).await? {
                     return Ok(());
                 }
+                let mark = session.core.traces.mark();
                 view = session.core.gateway.cluster.refreshed(REFRESH_WAIT).await;
+                session.core.traces.step("refresh", mark, Vec::new);
             }
         }
     }
@@ -114,7 +128,7 @@ async fn look(
         let Some(topic) = view.topic(p.topic).map(|t| t.id) else { return false };
         let looked = ready.tier.refresh(tiering::PartitionId { topic, partition: p.partition }).await;
         if let Err(e) = looked {
-            tracing::warn!(partition = %p.partition, "tier: {e}");
+            tracing::warn!(partition = %p.partition, error = %e, "tier: cannot look for what it holds");
             return false;
         }
     }
@@ -129,12 +143,17 @@ async fn nothing_yet(session: &mut Session, payload: &[u8], request: &FetchReque
     session.reply(&answer.encode(request.version, correlation_id(payload))).await
 }
 
-fn decide(session: &Session, view: &View, request: &FetchRequest<'_>, done: (bool, bool)) -> Plan {
+fn decide(session: &mut Session, view: &View, request: &FetchRequest<'_>, done: (bool, bool)) -> Plan {
+    let mark = session.core.traces.mark();
     let tier = session.core.gateway.tier.extents(view, request);
-    match &session.core.steering {
+    let plan = match &session.core.steering {
         Some(s) => plan(&facts(&session.core, view, &s.memory, &tier, done), request),
         None => Plan::Forward,
-    }
+    };
+    let traces = &mut session.core.traces;
+    traces.step("plan", mark, || vec![KeyValue::new("tidegate.decision", plan.name())]);
+    traces.decided(plan.name());
+    plan
 }
 
 fn correlation_id(payload: &[u8]) -> i32 {
@@ -201,7 +220,7 @@ async fn hint(
     }
     answer.session_id = 0;
     let served = if has_gateway(&session.core) { Served::Hinted } else { Served::CrossZoneNoGateway };
-    session.core.gateway.counters.served(served);
+    session.core.served(served);
     session.reply(&answer.encode(request.version, correlation_id(payload))).await
 }
 
@@ -235,7 +254,9 @@ async fn on_behalf(
         let answer = payload.as_deref().map(|p| Answer::parse(p, version)).transpose().map_err(wrong)?;
         outcomes.push((leg.from, &leg.partitions, answer));
     }
+    let mark = session.core.traces.mark();
     let mut merged = merge(view, own, request, &outcomes, !tries.first);
+    session.core.traces.step("merge", mark, Vec::new);
     if hide_cold(session, &mut merged.answer) && !tries.last {
         return Ok(false);
     }
@@ -312,9 +333,9 @@ fn note_troubles(
     }
 }
 
-fn count(session: &Session, view: &View, legs: &[Leg]) {
+fn count(session: &mut Session, view: &View, legs: &[Leg]) {
     if legs.iter().any(|l| l.from == Server::Tier) {
-        return session.core.gateway.counters.served(Served::Tier);
+        return session.core.served(Served::Tier);
     }
     let near = |from| matches!(from, Server::Broker(id) if view.zone_of(id) == Some(&session.core.zone));
     let in_zone = legs.iter().all(|l| near(l.from));
@@ -323,5 +344,5 @@ fn count(session: &Session, view: &View, legs: &[Leg]) {
         (true, true) => Served::InZoneOnBehalf,
         (true, false) => Served::CrossZoneOnBehalf,
     };
-    session.core.gateway.counters.served(served);
+    session.core.served(served);
 }

@@ -1,6 +1,6 @@
 //! Fetches that the gateway makes on a client's behalf: one leg per broker and one for the tier, all under way together.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use kafka::fetch::request::{Ask, FetchRequest, VERSION_FOLLOWERS, encode};
 use kafka::header::framed;
@@ -67,6 +67,7 @@ async fn round(
             _ => None,
         });
     }
+    let mark = session.core.traces.mark();
     let frames: Vec<_> = legs.iter().map(|leg| frame(session, request, leg, legs.len(), wait)).collect();
     let mut others = tokio::task::JoinSet::new();
     for (place, side) in sides.into_iter().enumerate() {
@@ -74,7 +75,7 @@ async fn round(
         let (frame, gateway) = (frames[place].clone(), session.core.gateway.clone());
         others.spawn(async move {
             let answer = ask(&gateway, &mut side, &frame, wait + GRACE).await;
-            (place, side, answer)
+            (place, side, answer, SystemTime::now())
         });
     }
     let mut payloads: Payloads = legs.iter().map(|_| None).collect();
@@ -90,17 +91,24 @@ async fn round(
     let ask_tier = async {
         let leg = tier.map(|place| &legs[place])?;
         let bytes = request.max_bytes / legs.len() as i32;
-        tier::answer::answer(&gateway, view, request, &leg.partitions, bytes, wait.max(TIER_WAIT_MIN)).await
+        let wait = wait.max(TIER_WAIT_MIN);
+        let said = tier::answer::answer(&gateway, view, request, &leg.partitions, bytes, wait).await?;
+        Some((said, SystemTime::now()))
     };
     let (from_own, from_tier) = tokio::join!(ask_own, ask_tier);
     if let Some(place) = own {
         payloads[place] = from_own?;
     }
     if let Some(place) = tier {
-        payloads[place] = from_tier;
+        payloads[place] = from_tier.map(|(said, until)| {
+            session.core.traces.tier(mark, until, said.len());
+            said
+        });
     }
     while let Some(done) = others.join_next().await {
-        let Ok((place, side, answer)) = done else { continue };
+        let Ok((place, side, answer, until)) = done else { continue };
+        let bytes = answer.as_ref().ok().map(|a| a.len());
+        session.core.trace_asked_until(side.broker, mark, until, bytes);
         payloads[place] = settle(session, side, kafka::api::FETCH, frames[place].len(), answer);
     }
     Ok(payloads)
@@ -118,7 +126,9 @@ pub async fn ask_once(
     let mut side = open(session, broker).await?;
     let frame = framed(payload);
     let gateway = session.core.gateway.clone();
+    let mark = session.core.traces.mark();
     let answer = ask(&gateway, &mut side, &frame, wait).await;
+    session.core.trace_asked(broker, mark, answer.as_ref().ok().map(|a| a.len()));
     settle(session, side, key, frame.len(), answer)
 }
 

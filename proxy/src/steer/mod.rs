@@ -23,6 +23,7 @@ use config::{Reads, Zone};
 use kafka::fetch::request::{FetchRequest, Session, TopicRef};
 use kafka::fetch::walk::{PartitionHead, Policy};
 use kafka::types::Partition;
+use opentelemetry::KeyValue;
 use tiering::tier::Extent;
 
 use crate::metrics::Served;
@@ -105,7 +106,10 @@ pub fn forwards(core: &mut Core, request: &FetchRequest<'_>) -> bool {
     }
     let memory = std::mem::take(&mut steering.memory);
     let tier = core.gateway.tier.extents(&view, request);
-    let forward = plan(&facts(core, &view, &memory, &tier, (false, false)), request) == Plan::Forward;
+    let mark = core.traces.mark();
+    let planned = plan(&facts(core, &view, &memory, &tier, (false, false)), request);
+    core.traces.step("plan", mark, || vec![KeyValue::new("tidegate.decision", planned.name())]);
+    let forward = planned == Plan::Forward;
     core.steering.get_or_insert_default().memory = memory;
     if forward {
         note_forward(core, &view, request);
@@ -132,16 +136,17 @@ pub fn note_forward(core: &mut Core, view: &Arc<View>, request: &FetchRequest<'_
     served_by_own(core, view, follows);
 }
 
-fn served_by_own(core: &Core, view: &View, follows: bool) {
+fn served_by_own(core: &mut Core, view: &View, follows: bool) {
     let home = has_gateway(core);
     let in_zone = home && view.zone_of(core.own) == Some(&core.zone);
-    core.gateway.counters.served(match (in_zone, follows) {
+    let served = match (in_zone, follows) {
         (true, true) => Served::InZoneFollower,
         (true, false) => Served::InZoneLeader,
         (false, _) if core.gateway.settings().zones.reads == Reads::AsIs => Served::CrossZoneAsIs,
         (false, _) if !home => Served::CrossZoneNoGateway,
         (false, _) => Served::CrossZoneNoReplica,
-    });
+    };
+    core.served(served);
 }
 
 /// OFFSET_OUT_OF_RANGE.

@@ -59,9 +59,11 @@ pub async fn answer(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
     // Who asks at a leader, or at a broker that will say that it isn't one, is answered by it.
     let steered = session.core.steering.as_ref().is_some_and(|s| s.follows) || session.core.is_stand_in();
     if !steered {
+        session.core.traces.decided("overlay");
         let own = session.ask_own(payload).await?;
         return reply(session, &request, own.to_vec()).await;
     }
+    session.core.traces.decided("legs");
     let asked = match may_read_all(session, &request).await? {
         true => ask_leaders(session, &request).await?,
         false => None,

@@ -31,6 +31,20 @@ pub enum Plan {
     Legs(Vec<Leg>),
 }
 
+impl Plan {
+    /// Its name in traces.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Learn(_) => "learn",
+            Self::Flush => "flush",
+            Self::Hint(_) => "hint",
+            Self::Look(_) => "look",
+            Self::Legs(_) => "legs",
+        }
+    }
+}
+
 /// Who serves a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {

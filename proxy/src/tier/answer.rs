@@ -211,7 +211,7 @@ async fn read(
     let slice = match tier.reader.read(m, offset, max_bytes, at_least_one).await {
         Ok(slice) => slice,
         Err(e) => {
-            tracing::warn!(topic = %named.topic, partition = %named.id.partition, offset = offset.0, "tier: {e}");
+            tracing::warn!(topic = %named.topic, partition = %named.id.partition, offset = offset.0, error = %e, "tier: cannot read");
             return Said::error(Code::KAFKA_STORAGE_ERROR);
         }
     };

@@ -129,7 +129,7 @@ fn found(found: Result<Option<Found>, ReadError>) -> Option<ListAnswer> {
             found.map(|f| ListAnswer { error: 0, timestamp: f.timestamp, offset: f.offset, epoch: f.epoch })
         }
         Err(e) => {
-            tracing::warn!("tier: {e}");
+            tracing::warn!(error = %e, "tier: cannot look an offset up");
             // Clients ask again.
             let error = Code::KAFKA_STORAGE_ERROR.0;
             Some(ListAnswer { error, timestamp: -1, offset: Offset(-1), epoch: LeaderEpoch(-1) })

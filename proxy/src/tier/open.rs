@@ -83,13 +83,13 @@ impl Plans {
             let mut survey = loop {
                 match self.open(&gateway, &tasks, &stop).await {
                     Ok(survey) => break survey,
-                    Err(e) => tracing::error!("the tier can't be opened: {e:#}"),
+                    Err(e) => tracing::error!(error = %format_args!("{e:#}"), "the tier can't be opened"),
                 }
                 tokio::time::sleep(RETRY_AFTER).await;
             };
             loop {
                 if let Err(e) = survey.once(&gateway).await {
-                    tracing::warn!("tiering: the cluster's topics can't be surveyed: {e:#}");
+                    tracing::warn!(error = %format_args!("{e:#}"), "tiering: the cluster's topics can't be surveyed");
                 }
                 tokio::time::sleep(SURVEY_EVERY).await;
             }
@@ -223,7 +223,7 @@ impl Survey<'_> {
             // One that can't be read keeps no other from being read; its readers are told to try again.
             looking.spawn(async move {
                 if let Err(e) = tier.refresh(id).await {
-                    tracing::warn!(partition = %id, "tier: a manifest can't be read: {e}");
+                    tracing::warn!(partition = %id, error = %e, "tier: a manifest can't be read");
                 }
             });
         }
@@ -305,7 +305,7 @@ impl Settings {
 
 fn note_refused(ready: &Ready, topic: &Topic, why: String) {
     if ready.refused.insert(topic.name.clone(), why.clone()).as_ref() != Some(&why) {
-        tracing::warn!(topic = %topic.name, "tiering: not tiered: {why}");
+        tracing::warn!(topic = %topic.name, reason = %why, "tiering: not tiered");
     }
 }
 

@@ -42,6 +42,7 @@ pub async fn answer(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
     let payload = &frame[LENGTH_PREFIX..];
     let version = i16::from_be_bytes([payload[2], payload[3]]);
     let asked = trim::request(payload, version).map_err(wrong)?;
+    session.core.traces.decided("trim");
     let mut answer = session.ask_own(payload).await?.to_vec();
     let said = trim::answer(&answer, version).map_err(wrong)?;
     let view = tier::learned(&session.core.gateway, said.iter().map(|s| s.topic)).await;
@@ -78,7 +79,7 @@ async fn raise(gateway: &Gateway, named: Named, to: Offset) -> (Offset, Code) {
         }
         Err(e) => {
             // The brokers have dropped theirs; the tier's part stays visible until the client tries again, as it is told to.
-            tracing::warn!(topic = %named.topic, partition = %named.id.partition, "tier: DeleteRecords: {e}");
+            tracing::warn!(topic = %named.topic, partition = %named.id.partition, error = %e, "tier: DeleteRecords failed");
             (Offset(-1), Code::REQUEST_TIMED_OUT)
         }
     }

@@ -39,6 +39,7 @@ pub struct Gateway {
     dir: TempDir,
     env: Vec<(String, String)>,
     namespace: Option<String>,
+    flags: &'static [&'static str],
 }
 
 impl Gateway {
@@ -49,22 +50,32 @@ impl Gateway {
 
     /// The same with environment variables.
     pub fn start_with(yaml: &str, env: &[(&str, &str)]) -> Result<Self> {
-        Self::launch(yaml, env, None)
+        Self::launch(yaml, env, None, &[])
+    }
+
+    /// Like [`Gateway::start`], with a log line a JSON object.
+    pub fn start_logging_json(yaml: &str) -> Result<Self> {
+        Self::launch(yaml, &[], None, &["--log-format", "json"])
     }
 
     /// Like [`Gateway::start`], inside a network namespace.
     pub fn start_in(namespace: &str, yaml: &str) -> Result<Self> {
-        Self::launch(yaml, &[], Some(namespace.to_owned()))
+        Self::launch(yaml, &[], Some(namespace.to_owned()), &[])
     }
 
-    fn launch(yaml: &str, env: &[(&str, &str)], namespace: Option<String>) -> Result<Self> {
+    fn launch(
+        yaml: &str,
+        env: &[(&str, &str)],
+        namespace: Option<String>,
+        flags: &'static [&'static str],
+    ) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("tidegate-gateway-").tempdir()?;
         reaper::note_dir(dir.path())?;
         fs::write(config_file(dir.path()), yaml)?;
         let admin = admin_address(yaml).context("no gateway.admin in the configuration")?;
         let env: Vec<_> = env.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let process = spawn(dir.path(), &env, namespace.as_deref())?;
-        let mut gateway = Self { process, admin, dir, env, namespace };
+        let process = spawn(dir.path(), &env, namespace.as_deref(), flags)?;
+        let mut gateway = Self { process, admin, dir, env, namespace, flags };
         gateway.wait_ready()?;
         Ok(gateway)
     }
@@ -151,7 +162,7 @@ impl Gateway {
     /// Starts it again after [`Gateway::kill9`] or [`Gateway::stop`], and waits until it is ready.
     pub fn restart(&mut self) -> Result<()> {
         ensure!(!self.is_alive(), "the gateway still runs");
-        self.process = spawn(self.dir.path(), &self.env, self.namespace.as_deref())?;
+        self.process = spawn(self.dir.path(), &self.env, self.namespace.as_deref(), self.flags)?;
         self.wait_ready()
     }
 
@@ -188,9 +199,9 @@ fn config_file(dir: &Path) -> PathBuf {
     dir.join("tidegate.yaml")
 }
 
-fn spawn(dir: &Path, env: &[(String, String)], namespace: Option<&str>) -> Result<Process> {
+fn spawn(dir: &Path, env: &[(String, String)], namespace: Option<&str>, flags: &[&str]) -> Result<Process> {
     let mut run = Command::new(binary::path()?);
-    run.args(["run", "-c"]).arg(config_file(dir));
+    run.args(["run", "-c"]).arg(config_file(dir)).args(flags);
     run.env(TOKEN_ENV, http::ADMIN_TOKEN).envs(env.iter().map(|(k, v)| (k, v)));
     let mut run = netns::inside(namespace, run);
     Process::spawn(run.stdin(Stdio::null()), &dir.join("gateway.log"))

@@ -261,7 +261,7 @@ impl Shared {
         if let Err(e) = disk.put((entry.nonce, index), bytes.clone()).await
             && self.stats.disk_errors.fetch_add(1, Relaxed).is_multiple_of(1000)
         {
-            tracing::warn!("tier: a block can't be kept on disk (one line for 1000 of them): {e}");
+            tracing::warn!(error = %e, "tier: a block can't be kept on disk (one line for 1000 of them)");
         }
     }
 }
