@@ -142,6 +142,26 @@ mod tests {
         assert!(!format!("{client:?}").contains(&path), "{client:?}");
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_thread_without_a_runtime_can_send_and_hears_why_nothing_came_of_it() {
+        let text = "gateway: {id: gw, zone: az1}\ncluster: {bootstrap: [k:9092]}\nlisteners:\n  - {name: c, bind: '127.0.0.1:1', \
+                    brokers: {ports: 2-9}}\ntelemetry: {otlp: {endpoint: 'http://127.0.0.1:1'}}\n";
+        let otlp = config::parse(text, ".").expect("a sound file").otlp.expect("a collector");
+        let link =
+            Arc::new(Link::new(crate::telemetry::counts::Signal::Metrics, &otlp.endpoint, Arc::default()));
+        let client = Client::new(&otlp).expect("a client").on(&link);
+        let sent = std::thread::spawn(move || {
+            let request =
+                Request::post("http://127.0.0.1:1/v1/metrics").body(Bytes::new()).expect("a request");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().build().expect("an executor without a clock");
+            runtime.block_on(client.send_bytes(request)).map(|_| ())
+        });
+        let sent = tokio::task::spawn_blocking(move || sent.join()).await.expect("a thread");
+        let error = sent.expect("no panic").expect_err("nobody listens there");
+        assert!(whole(&*error).contains("refused"), "{}", whole(&*error));
+    }
+
     #[test]
     fn an_error_is_told_with_its_cause() {
         let cause = std::io::Error::other("connection refused");

@@ -10,6 +10,7 @@ mod refusals;
 mod relay;
 mod renewal;
 mod sasl;
+mod traces;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
