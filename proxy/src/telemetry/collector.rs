@@ -71,8 +71,9 @@ pub struct Watched {
 impl HttpClient for Watched {
     /// Whoever asks may run on a thread without a runtime (the SDK's reader does), so the work is done by ours.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sent =
-            self.client.runtime.spawn(tokio::time::timeout(PATIENCE, self.client.clone().send(request)));
+        let sent = self.client.clone().send(request);
+        // The clock, too, is that of our runtime: it is asked for inside.
+        let sent = self.client.runtime.spawn(async { tokio::time::timeout(PATIENCE, sent).await });
         let answer = match sent.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(format!("no answer within {} s", PATIENCE.as_secs()).into()),
