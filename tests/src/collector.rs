@@ -66,12 +66,17 @@ struct Seen {
 impl Collector {
     /// Listens on this port of 127.0.0.1, for TLS if it is given a certificate.
     pub fn start(port: u16, identity: Option<&Identity>) -> Result<Self> {
+        Self::answering(port, identity, 200)
+    }
+
+    /// The same, with this status for every request until [`Collector::answer`] says another.
+    pub fn answering(port: u16, identity: Option<&Identity>, status: u16) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).context("the collector's port")?;
         listener.set_nonblocking(true)?;
         let tls = |i: &Identity| kafka::client::server_config(&i.cert, &i.key, None).map(TlsAcceptor::from);
         let tls = identity.map(tls).transpose()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let seen = Arc::new(Mutex::new(Seen { status: 200, ..Seen::default() }));
+        let seen = Arc::new(Mutex::new(Seen { status, ..Seen::default() }));
         let (of_task, guard) = (seen.clone(), runtime.enter());
         let listener = tokio::net::TcpListener::from_std(listener)?;
         drop(guard);

@@ -213,9 +213,8 @@ fn a_collector_that_is_away_or_refuses_costs_spans_that_are_counted_and_nothing_
     });
 
     // Somebody is, and refuses.
-    let collector = Collector::start(port, None).unwrap();
-    collector.answer(503);
     let (before, by_then) = (dropped(), failed("metrics"));
+    let collector = Collector::answering(port, None, 503).unwrap();
     write_and_read(site, "refused");
     until("what was refused to be counted", || {
         collector.refused() > 0 && dropped() > before && failed("metrics") > by_then
