@@ -22,7 +22,7 @@ fn a_document_that_hides_a_section_or_names_an_unknown_one_is_refused() {
 
 #[test]
 fn old_lines_of_a_block_are_replaced_and_the_words_around_it_stay() {
-    let sections = ["gateway", "cluster", "listeners", "zones", "fleet", "store", "tiering"];
+    let sections = ["gateway", "cluster", "listeners", "zones", "fleet", "store", "tiering", "telemetry"];
     let others: String = sections.map(|s| format!("<!-- keys: {s} -->\n<!-- end of keys -->\n")).concat();
     let old = format!("before\n<!-- keys: limits -->\n| old |\n<!-- end of keys -->\nafter\n{others}");
     let new = fill(&old).unwrap();
