@@ -26,8 +26,8 @@ fn said(root: &SpanData, key: &str) -> Option<Value> {
     root.attributes.iter().find(|a| a.key.as_str() == key).map(|a| a.value.clone())
 }
 
-#[tokio::test]
-async fn requests_that_overlap_are_traced_each_with_its_own_answer_and_only_those_we_look_at() {
+#[test]
+fn requests_that_overlap_are_traced_each_with_its_own_answer_and_only_those_we_look_at() {
     let (mut core, mut received) = traced(1.0);
     let asked = [
         request(PRODUCE, 3, 1, &produce(-1, &[9; 5_000])),
@@ -55,8 +55,8 @@ async fn requests_that_overlap_are_traced_each_with_its_own_answer_and_only_thos
     assert!(received.try_recv().is_err());
 }
 
-#[tokio::test]
-async fn a_session_that_ends_leaves_no_trace_open_and_one_that_is_not_sampled_none_at_all() {
+#[test]
+fn a_session_that_ends_leaves_no_trace_open_and_one_that_is_not_sampled_none_at_all() {
     for (ratio, traces) in [(1.0, 2), (0.0, 0)] {
         let (mut core, mut received) = traced(ratio);
         let asked = request(PRODUCE, 3, 1, &produce(-1, b"x"));
