@@ -96,12 +96,12 @@ impl Trace {
     }
 
     /// The client has been answered, or wants no answer.
-    pub fn answered(mut self: Box<Self>) {
+    pub fn answered(mut self) {
         self.answered = true;
     }
 
     /// Why the client wasn't answered.
-    pub fn failed(mut self: Box<Self>, reason: &'static str) {
+    pub fn failed(mut self, reason: &'static str) {
         self.set("error.type", reason);
     }
 }
