@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use tests::collector::Collector;
 use tests::ports::Ports;
 use tests::process::Process;
 use tests::wait;
@@ -100,6 +101,8 @@ pub struct Workshop {
     /// The client's side of it.
     pub client_tls: tls::ClientTls,
     ports: RefCell<Ports>,
+    /// What Tidegate tells of itself goes there.
+    collector: Collector,
 }
 
 impl Workshop {
@@ -107,7 +110,14 @@ impl Workshop {
     pub fn new(folder: PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let (cert, client_tls) = tls::make(&folder)?;
-        Ok(Self { folder, cert, client_tls, ports: RefCell::new(Ports::lease()?) })
+        let mut ports = Ports::lease()?;
+        let collector = Collector::start(ports.one()?, None)?;
+        Ok(Self { folder, cert, client_tls, ports: RefCell::new(ports), collector })
+    }
+
+    /// `host:port` of a collector of metrics and traces.
+    pub fn collector(&self) -> &str {
+        self.collector.address()
     }
 
     /// A free port.

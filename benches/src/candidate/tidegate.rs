@@ -1,4 +1,4 @@
-//! Tidegate itself, with everything on that a zone-aware gateway has on.
+//! Tidegate itself, with everything on that a zone-aware gateway has on: limits, metrics, traces.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,6 +7,9 @@ use anyhow::ensure;
 use tests::process::Process;
 
 use super::{Kind, Upstream, Workshop};
+
+/// Which part of the requests is traced.
+const TRACED: f64 = 0.001;
 
 pub(super) fn start(workshop: &Workshop, kind: Kind, upstream: &Upstream) -> anyhow::Result<Process> {
     let name = match kind {
@@ -51,7 +54,12 @@ fn config(workshop: &Workshop, kind: Kind, upstream: &Upstream) -> anyhow::Resul
          cluster: {{bootstrap: [\"{}\"]}}\n\
          listeners:\n  - name: clients\n    bind: 127.0.0.1:{bootstrap}\n    advertise: 127.0.0.1\n    \
          brokers: {{ids: [{}], ports: {}-{}}}\n{tls}\
-         limits: {{connections: 50000, connections_per_ip: 50000, idle: 1h}}\n",
-        upstream.addr, upstream.broker, upstream.port, upstream.port
+         limits: {{connections: 50000, connections_per_ip: 50000, accept_rate: 20000, idle: 1h}}\n\
+         telemetry: {{otlp: {{endpoint: \"http://{}\", interval: 10s, traces: {{ratio: {TRACED}}}}}}}\n",
+        upstream.addr,
+        upstream.broker,
+        upstream.port,
+        upstream.port,
+        workshop.collector()
     ))
 }
