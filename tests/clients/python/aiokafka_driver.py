@@ -98,8 +98,10 @@ async def produce(options, output, stopped):
 def acknowledged(done, key, size, output):
     if done.exception():
         output.event("error", message=f"key {key.decode()}: {done.exception()!r}")
-    else:
-        output.record(done.result().partition, done.result().offset, key, size)
+    elif metadata := done.result():
+        output.record(metadata.partition, metadata.offset, key, size)
+    else:  # acks=0
+        output.record(-1, -1, key, size)
 
 
 def new_producer(options):

@@ -12,6 +12,7 @@ import time
 CLOSE_LIMIT_S = 10
 EXIT_UNSUPPORTED = 3
 EXIT_STUCK = 4
+PASSWORD = "TIDEGATE_CLIENT_PASSWORD"
 
 
 def parse():
@@ -49,7 +50,7 @@ def parse():
 
 def password():
     """What belongs to --scram: a command line is everybody's to read."""
-    return os.environ["TIDEGATE_CLIENT_PASSWORD"]
+    return os.environ.get(PASSWORD) or sys.exit(f"--scram: {PASSWORD} is not set")
 
 
 def protocol_name(options):
