@@ -179,7 +179,8 @@ fn has_producer_id(topic: &str, partition: i32) -> bool {
 fn aborted_records_are_invisible_to_readers_of_committed_ones_alone() {
     // kafkajs looks up one aborted transaction per record, in the order of their ends: where those of several producers
     // interleave it shows aborted records.
-    let (alone, others): (Vec<_>, Vec<_>) = DRIVERS.iter().partition(|driver| **driver == Driver::KafkaJs);
+    let (alone, others): (Vec<_>, Vec<_>) =
+        DRIVERS.iter().copied().partition(|driver| *driver == Driver::KafkaJs);
     committed_and_uncommitted("transactions", &DRIVERS, &others);
     committed_and_uncommitted("transactions-alone", &alone, &alone);
 }
