@@ -3,29 +3,33 @@
 //!
 //! ```text
 //! Driver::Franz.spawn_consumer(&Reading::group(bootstrap, "t", "g"))  ──> Reader
-//!        │ its process (or, for Java, the resident JVM)                     │ wait_records(n, limit)
+//!        │ its process                                                      │ wait_records(n, limit)
 //!        └─ lines ──────────────────────────────> History ──────────────────┤ history().check()
 //! ```
 //!
 //! Every client runs at its default configuration, with no rack. The drivers and their protocol are described
 //! in `tests/clients/README.md`.
 
+mod admin;
+mod args;
 mod driver;
 mod feed;
 mod history;
-mod java;
 mod line;
 mod placement;
 mod reader;
+mod security;
 mod spec;
 mod stage;
 mod trouble;
 mod writer;
 
+pub use admin::{Administering, Outcome, STEPS, Step};
 pub use driver::Driver;
 pub use history::{Fault, History};
 pub use reader::Reader;
-pub use spec::{Acks, Reading, Start, Writing};
+pub use security::Security;
+pub use spec::{Acks, GroupProtocol, Isolation, Reading, Start, Transactions, Writing};
 pub use stage::{FOLLOWER, Served, Stage, TOPIC, ZONE};
 pub use trouble::Trouble;
 pub use writer::Writer;

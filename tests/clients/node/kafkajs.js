@@ -2,20 +2,23 @@
 'use strict'
 
 const { Kafka, logLevel } = require('kafkajs')
-const { parse, Output, whenStdinCloses, pace } = require('./protocol.js')
+const { administer } = require('./admin.js')
+const { parse, Output, whenStdinCloses, pace, numbered, placed } = require('./protocol.js')
+const { writeTransactions } = require('./transactions.js')
 
 const BATCH = 500 // records a call of send, when no rate is asked for
 
 async function main() {
   const options = parse()
-  const output = new Output(options.each)
+  const output = new Output(options)
   const kafka = new Kafka({
     brokers: options.bootstrap,
     logLevel: logLevel.INFO,
     logCreator: () => (entry) => watch(entry, output),
     ...(options.clientId && { clientId: options.clientId }),
+    ...options.security,
   })
-  await { consume, produce }[options.verb](kafka, options, output)
+  await { consume, produce, admin }[options.verb](kafka, options, output)
   output.end()
   process.exit(0)
 }
@@ -29,9 +32,11 @@ function watch({ level, log }, output) {
 }
 
 async function consume(kafka, options, output) {
+  if (options.groupProtocol === 'consumer') output.unsupported('group-protocol consumer')
   // There is no reading without a group: a group of its own stands for --assign.
   const groupId = options.group ?? `assign-${process.pid}-${Date.now()}`
-  const consumer = kafka.consumer({ groupId, ...options.props })
+  const isolation = options.isolation && { readUncommitted: options.isolation === 'read_uncommitted' }
+  const consumer = kafka.consumer({ groupId, ...isolation, ...options.props })
   const stopped = new Promise((resolve) => {
     whenStdinCloses(resolve)
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
@@ -61,10 +66,8 @@ async function start(consumer, options, output, stop) {
 }
 
 async function produce(kafka, options, output) {
-  const producer = kafka.producer({
-    createPartitioner: () => ({ message }) => message.partition,
-    ...options.props,
-  })
+  if (options.transactionalId) return writeTransactions(() => newProducer(kafka, options), options, output)
+  const producer = newProducer(kafka, options)
   let stopped = false
   whenStdinCloses(() => (stopped = true))
   await producer.connect()
@@ -81,13 +84,18 @@ async function produce(kafka, options, output) {
   await producer.disconnect()
 }
 
+function newProducer(kafka, options) {
+  return kafka.producer({
+    createPartitioner: () => ({ message }) => message.partition,
+    ...(options.idempotent && { idempotent: true }),
+    // The library insists on one request at a time where a transaction shall be exactly once.
+    ...(options.transactionalId && { transactionalId: options.transactionalId, idempotent: true, maxInFlightRequests: 1 }),
+    ...options.props,
+  })
+}
+
 async function send(producer, options, output, first, count) {
-  const value = Buffer.alloc(options.size)
-  const messages = Array.from({ length: count }, (_, i) => ({
-    partition: options.partitions[(first + i) % options.partitions.length],
-    key: `${options.keyPrefix}${first + i}`,
-    value,
-  }))
+  const messages = numbered(options, first, count)
   const acks = options.acks === 'all' ? -1 : Number(options.acks)
   try {
     acknowledged(await producer.send({ topic: options.topic, messages, acks }), messages, output)
@@ -96,15 +104,19 @@ async function send(producer, options, output, first, count) {
   }
 }
 
-/** The client answers with each partition's first offset; its records follow in the order given. */
+/** Without acknowledgements the answers say nothing of places. */
 function acknowledged(answers, messages, output) {
-  for (const { partition, baseOffset } of answers ?? []) {
-    let offset = Number(baseOffset)
-    for (const { key, value } of messages.filter((message) => message.partition === partition)) {
-      output.record(partition, offset++, key, key.length + value.length)
-    }
-  }
+  const records = output.placed ? placed(answers, messages) : messages.map((m) => [m.partition, -1, m.key, 0])
+  for (const record of records) output.record(...record)
   output.flush()
+}
+
+async function admin(kafka, options, output) {
+  const client = kafka.admin(options.props)
+  await client.connect()
+  output.event('ready')
+  await administer(client, options, output)
+  await client.disconnect()
 }
 
 function fail(error) {

@@ -1,11 +1,14 @@
 // The command line and the output that all drivers share; see ../README.md.
 'use strict'
 
+const { readFileSync } = require('node:fs')
 const { parseArgs } = require('node:util')
 
 const CLOSE_LIMIT_MS = 10_000
+const EXIT_UNSUPPORTED = 3
+const EXIT_STUCK = 4
 
-/** Reads the command line; `verb` is consume or produce. */
+/** Reads the command line; `verb` is consume, produce or admin. */
 function parse() {
   const text = (value) => (value === undefined ? { type: 'string' } : { type: 'string', default: value })
   const { values, positionals } = parseArgs({
@@ -14,6 +17,9 @@ function parse() {
       bootstrap: text(), topic: text(), group: text(), partitions: text(''), from: text('earliest'),
       'until-count': text('0'), 'client-id': text(), props: text('{}'), count: text('0'), size: text('100'),
       rate: text('0'), acks: text('all'), 'key-prefix': text(''), assign: { type: 'boolean' }, each: { type: 'boolean' },
+      idempotent: { type: 'boolean' }, 'transactional-id': text(), 'commit-every': text('1'), 'abort-every': text('0'),
+      isolation: text(), 'group-protocol': text(), replication: text('1'),
+      'tls-ca': text(), 'tls-cert': text(), 'tls-key': text(), scram: text(),
     },
   })
   return {
@@ -28,13 +34,33 @@ function parse() {
     size: Number(values.size),
     rate: Number(values.rate),
     keyPrefix: values['key-prefix'],
+    transactionalId: values['transactional-id'],
+    commitEvery: Number(values['commit-every']),
+    abortEvery: Number(values['abort-every']),
+    groupProtocol: values['group-protocol'],
+    replication: Number(values.replication),
+    security: security(values),
+  }
+}
+
+/** What kafkajs calls `ssl` and `sasl`. The password comes by the environment: a command line is everybody's to read. */
+function security(values) {
+  const read = (path) => path && readFileSync(path, 'utf8')
+  const ca = read(values['tls-ca'])
+  const password = process.env.TIDEGATE_CLIENT_PASSWORD
+  if (values.scram && password === undefined) throw new Error('--scram: TIDEGATE_CLIENT_PASSWORD is not set')
+  return {
+    ...(ca && { ssl: { ca: [ca], cert: read(values['tls-cert']), key: read(values['tls-key']) } }),
+    ...(values.scram && { sasl: { mechanism: 'scram-sha-512', username: values.scram, password } }),
   }
 }
 
 /** Writes the protocol's lines. */
 class Output {
-  constructor(each) {
+  constructor({ each, acks }) {
     this.each = each
+    this.placed = acks !== '0' // nobody is told where a record stands otherwise
+    this.sent = 0
     this.runs = new Map()
     this.total = 0
   }
@@ -42,6 +68,10 @@ class Output {
   /** Notes one record; it is written by the next flush, or before if the offsets jump. */
   record(p, o, key, bytes) {
     this.total += 1
+    if (!this.placed) {
+      this.sent += 1
+      return
+    }
     if (this.each) return this.line({ p, o, k: String(key ?? ''), bytes })
     const run = this.runs.get(p)
     if (run && run.to + 1 === o) {
@@ -58,6 +88,8 @@ class Output {
   flush() {
     for (const run of this.runs.values()) this.line(run)
     this.runs.clear()
+    if (this.sent) this.line({ event: 'sent', n: this.sent })
+    this.sent = 0
   }
 
   /** Writes an event, after the records before it. */
@@ -68,6 +100,13 @@ class Output {
 
   end() {
     this.event('end', { n: this.total })
+  }
+
+  /** Says that the library can't do what was asked for, and ends the process. */
+  unsupported(what) {
+    this.event('unsupported', { what })
+    this.end()
+    process.exit(EXIT_UNSUPPORTED)
   }
 
   line(value) {
@@ -81,7 +120,7 @@ class Output {
  */
 function whenStdinCloses(then) {
   process.stdin.on('end', () => {
-    setTimeout(() => process.exit(3), CLOSE_LIMIT_MS).unref()
+    setTimeout(() => process.exit(EXIT_STUCK), CLOSE_LIMIT_MS).unref()
     then()
   })
   process.stdin.resume()
@@ -93,4 +132,26 @@ async function pace(started, number, rate) {
   if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
 }
 
-module.exports = { parse, Output, whenStdinCloses, pace }
+/** Records `first` and on of the command line, as kafkajs wants them. */
+function numbered(options, first, count) {
+  const value = Buffer.alloc(options.size)
+  return Array.from({ length: count }, (_, i) => ({
+    partition: options.partitions[(first + i) % options.partitions.length],
+    key: `${options.keyPrefix}${first + i}`,
+    value,
+  }))
+}
+
+/**
+ * The arguments of Output.record for what was acknowledged. The client answers with each partition's first offset; its
+ * records follow in the order given.
+ */
+function placed(answers, messages) {
+  return answers.flatMap(({ partition, baseOffset }) =>
+    messages
+      .filter((message) => message.partition === partition)
+      .map(({ key, value }, i) => [partition, Number(baseOffset) + i, key, key.length + value.length]),
+  )
+}
+
+module.exports = { parse, Output, whenStdinCloses, pace, numbered, placed }

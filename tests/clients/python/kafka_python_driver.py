@@ -3,26 +3,36 @@
 import logging
 import time
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, KafkaTimeoutError
 
+import admin
 import protocol
+import transactions
 
 
 def main():
     options = protocol.parse()
-    output = protocol.Output(options.each)
+    output = protocol.Output(options)
     logger = logging.getLogger("kafka")
     logger.setLevel(logging.INFO)
     logger.addHandler(protocol.ResetWatch(output, "out of range"))
     stopped = protocol.until_stdin_closes()
-    (consume if options.verb == "consume" else produce)(options, output, stopped)
+    {"consume": consume, "produce": produce, "admin": administer}[options.verb](options, output, stopped)
     output.end()
 
 
 def consume(options, output, stopped):
+    if options.group_protocol == "consumer":
+        output.unsupported("group-protocol consumer")
+    isolation = {"isolation_level": options.isolation} if options.isolation else {}
     consumer = KafkaConsumer(
-        bootstrap_servers=options.bootstrap, group_id=options.group, auto_offset_reset=options.start, **common(options)
+        bootstrap_servers=options.bootstrap,
+        group_id=options.group,
+        auto_offset_reset=options.start,
+        **isolation,
+        **common(options),
     )
     output.event("ready")
     if options.assign:
@@ -58,8 +68,9 @@ class Listener(ConsumerRebalanceListener):
 
 
 def produce(options, output, stopped):
-    acks = options.acks if options.acks == "all" else int(options.acks)
-    producer = KafkaProducer(bootstrap_servers=options.bootstrap, acks=acks, **common(options))
+    if options.transactional_id:
+        return transactions.write(options, output, stopped, Transactor(options, output))
+    producer = open_producer(options)
     output.event("ready")
     protocol.flush_often(output)
     started = time.monotonic()
@@ -74,9 +85,105 @@ def produce(options, output, stopped):
     producer.close()
 
 
+def open_producer(options):
+    settings = {"acks": options.acks if options.acks == "all" else int(options.acks)}
+    if options.idempotent:
+        settings["enable_idempotence"] = True
+    elif options.acks != "all":
+        settings["enable_idempotence"] = False  # on by default, and refused together with fewer acknowledgements
+    if options.transactional_id:
+        settings["transactional_id"] = options.transactional_id
+    return KafkaProducer(bootstrap_servers=options.bootstrap, **settings, **common(options))
+
+
+class Transactor:
+    def __init__(self, options, output):
+        self._options = options
+        self._open()
+        output.event("ready")
+
+    def _open(self):
+        self._producer = open_producer(self._options)
+        while True:
+            try:
+                return self._producer.init_transactions()
+            except KafkaTimeoutError:  # still under way
+                pass
+
+    def begin(self):
+        self._sent = []
+        self._producer.begin_transaction()
+
+    def send(self, number):
+        partition, key, value = protocol.record(self._options, number)
+        sent = self._producer.send(self._options.topic, value, key=key, partition=partition)
+        self._sent.append((sent, key, len(key) + len(value)))
+
+    def flush(self):
+        self._producer.flush()
+        acknowledged = [(sent.get(), key, size) for sent, key, size in self._sent]
+        return [(metadata.partition, metadata.offset, key, size) for metadata, key, size in acknowledged]
+
+    def end(self, commit):
+        if commit:
+            self._producer.commit_transaction()
+        else:
+            self._producer.abort_transaction()
+
+    def recover(self):
+        """Aborts; a producer that can't even do that is replaced: the new one's first act is to fence the old."""
+        try:
+            self.end(commit=False)
+        except Exception:
+            self._producer.close(timeout=0)
+            self._open()
+
+
+def administer(options, output, _):
+    client = KafkaAdminClient(bootstrap_servers=options.bootstrap, **common(options))
+    output.event("ready")
+    admin.run(options, output, Admin(client))
+    client.close()
+
+
+class Admin:
+    def __init__(self, client):
+        self._client = client
+
+    def create_topic(self, topic, partitions, replication):
+        self._client.create_topics({topic: {"num_partitions": partitions, "replication_factor": replication}})
+
+    def list_topics(self):
+        return self._client.list_topics()
+
+    def describe_topic(self, topic):
+        [described] = self._client.describe_topics([topic])
+        return [(p["leader_id"], len(p["replica_nodes"])) for p in described["partitions"]]
+
+    def create_partitions(self, topic, total):
+        self._client.create_partitions({topic: total})
+
+    def describe_configs(self, topic):
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        described = self._client.describe_configs([resource], config_filter="all")
+        return {name: entry["value"] for name, entry in described["topic"][topic].items()}
+
+    def alter_configs(self, topic, name, value):
+        self._client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})])
+
+    def list_groups(self):
+        self._client.list_groups()
+
+    def brokers(self):
+        return len(self._client.describe_cluster()["brokers"])
+
+    def delete_topic(self, topic):
+        self._client.delete_topics([topic])
+
+
 def common(options):
     named = {"client_id": options.client_id} if options.client_id else {}
-    return {**named, **options.props}
+    return {**named, **protocol.pure_python_security(options), **options.props}
 
 
 main()

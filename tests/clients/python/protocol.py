@@ -4,17 +4,21 @@ import argparse
 import json
 import logging
 import os
+import ssl
 import sys
 import threading
 import time
 
 CLOSE_LIMIT_S = 10
+EXIT_UNSUPPORTED = 3
+EXIT_STUCK = 4
+PASSWORD = "TIDEGATE_CLIENT_PASSWORD"
 
 
 def parse():
-    """Reads the command line; `verb` is consume or produce."""
+    """Reads the command line; `verb` is consume, produce or admin."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("verb", choices=["consume", "produce"])
+    parser.add_argument("verb", choices=["consume", "produce", "admin"])
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--group")
@@ -30,7 +34,41 @@ def parse():
     parser.add_argument("--rate", type=float, default=0)
     parser.add_argument("--acks", choices=["all", "1", "0"], default="all")
     parser.add_argument("--key-prefix", default="")
+    parser.add_argument("--idempotent", action="store_true")
+    parser.add_argument("--transactional-id")
+    parser.add_argument("--commit-every", type=int, default=1)
+    parser.add_argument("--abort-every", type=int, default=0)
+    parser.add_argument("--isolation", choices=["read_committed", "read_uncommitted"])
+    parser.add_argument("--group-protocol", choices=["classic", "consumer"])
+    parser.add_argument("--replication", type=int, default=1)
+    parser.add_argument("--tls-ca")
+    parser.add_argument("--tls-cert")
+    parser.add_argument("--tls-key")
+    parser.add_argument("--scram", metavar="USER")
     return parser.parse_args()
+
+
+def password():
+    """What belongs to --scram: a command line is everybody's to read."""
+    return os.environ.get(PASSWORD) or sys.exit(f"--scram: {PASSWORD} is not set")
+
+
+def protocol_name(options):
+    """Kafka's security.protocol."""
+    return ("SASL_" if options.scram else "") + ("SSL" if options.tls_ca else "PLAINTEXT")
+
+
+def pure_python_security(options):
+    """The security options that aiokafka and kafka-python have alike."""
+    named = {"security_protocol": protocol_name(options)}
+    if options.tls_ca:
+        named["ssl_context"] = ssl.create_default_context(cafile=options.tls_ca)
+    if options.tls_cert:
+        named["ssl_context"].load_cert_chain(options.tls_cert, options.tls_key)
+    if options.scram:
+        named |= {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": options.scram}
+        named["sasl_plain_password"] = password()
+    return named
 
 
 def _numbers(text):
@@ -40,9 +78,11 @@ def _numbers(text):
 class Output:
     """Writes the protocol's lines; safe for use by several threads."""
 
-    def __init__(self, each):
+    def __init__(self, options):
         self.total = 0
-        self._each = each
+        self._each = options.each
+        self._placed = options.acks != "0"  # nobody is told where a record stands otherwise
+        self._sent = 0
         self._runs = {}
         self._lock = threading.RLock()
 
@@ -50,6 +90,9 @@ class Output:
         """Notes one record; it is written by the next flush, or before if the offsets jump."""
         with self._lock:
             self.total += 1
+            if not self._placed:
+                self._sent += 1
+                return None
             if self._each:
                 text = (key or b"").decode()
                 return self._line({"p": partition, "o": offset, "k": text, "bytes": size})
@@ -69,6 +112,9 @@ class Output:
             for run in self._runs.values():
                 self._line(run)
             self._runs.clear()
+            if self._sent:
+                self._line({"event": "sent", "n": self._sent})
+                self._sent = 0
             sys.stdout.flush()
 
     def event(self, name, **fields):
@@ -80,6 +126,12 @@ class Output:
 
     def end(self):
         self.event("end", n=self.total)
+
+    def unsupported(self, what):
+        """Says that the client's library can't do what was asked for, and ends the process."""
+        self.event("unsupported", what=what)
+        self.end()
+        os._exit(EXIT_UNSUPPORTED)
 
     def _line(self, value):
         sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
@@ -102,7 +154,7 @@ def until_stdin_closes(then=lambda: None):
         closed.set()
         then()
         time.sleep(CLOSE_LIMIT_S)
-        os._exit(3)
+        os._exit(EXIT_STUCK)
 
     threading.Thread(target=watch, daemon=True).start()
     return closed
@@ -121,12 +173,16 @@ def flush_often(output):
 
 def numbered(options):
     """The records to produce: (number, partition, key, value), endless with count 0."""
-    value = bytes(options.size)
     number = 0
     while options.count == 0 or number < options.count:
-        partition = options.partitions[number % len(options.partitions)]
-        yield number, partition, f"{options.key_prefix}{number}".encode(), value
+        yield number, *record(options, number)
         number += 1
+
+
+def record(options, number):
+    """Record `number`: (partition, key, value)."""
+    partition = options.partitions[number % len(options.partitions)]
+    return partition, f"{options.key_prefix}{number}".encode(), bytes(options.size)
 
 
 def seconds_until_due(started, number, rate):

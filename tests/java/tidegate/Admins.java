@@ -259,6 +259,7 @@ final class Admins {
         var group = admin.describeConsumerGroups(Set.of(group(request))).all().get().get(group(request));
         Map<String, Object> out = new LinkedHashMap<>();
         out.put("state", group.groupState().toString());
+        out.put("type", group.type().toString());
         out.put("members", group.members().size());
         out.put("coordinator", group.coordinator().id());
         return out;

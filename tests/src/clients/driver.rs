@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::process::{ChildStdin, Command};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::admin::{self, Administering, Step};
 use super::feed::Feed;
 use super::line::Line;
 use super::reader::Reader;
+use super::security::{self, Security};
 use super::spec::{Reading, Writing};
 use super::writer::Writer;
 use crate::process::Process;
@@ -19,8 +22,10 @@ use crate::reaper;
 /// A Kafka client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Driver {
-    /// The reference: kafka-clients, in the resident JVM. Reads only; its producer is [`crate::java::Producer`].
+    /// The reference: kafka-clients, the newest.
     Java,
+    /// kafka-clients 2.8: before hints came with addresses, topics with ids, and groups with a broker in charge.
+    Java28,
     /// franz-go.
     Franz,
     /// IBM's sarama.
@@ -31,13 +36,28 @@ pub enum Driver {
     Aiokafka,
     /// librdkafka, through confluent-kafka.
     Librdkafka,
+    /// librdkafka, through the rdkafka crate.
+    Rdkafka,
     /// kafka-python: follows the hint for one fetch only.
     KafkaPython,
 }
 
 impl Driver {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
+        Self::Java,
+        Self::Java28,
+        Self::Librdkafka,
+        Self::Rdkafka,
+        Self::Franz,
+        Self::Sarama,
+        Self::KafkaJs,
+        Self::Aiokafka,
+        Self::KafkaPython,
+    ];
+
+    /// One of each library: what is quickly installed.
+    pub const LIBRARIES: [Self; 7] = [
         Self::Java,
         Self::Librdkafka,
         Self::Franz,
@@ -51,47 +71,53 @@ impl Driver {
     pub fn name(self) -> &'static str {
         match self {
             Self::Java => "java",
+            Self::Java28 => "java-2.8",
             Self::Franz => "franz",
             Self::Sarama => "sarama",
             Self::KafkaJs => "kafkajs",
             Self::Aiokafka => "aiokafka",
             Self::Librdkafka => "librdkafka",
+            Self::Rdkafka => "rdkafka",
             Self::KafkaPython => "kafka-python",
         }
     }
 
     /// Starts a consumer.
     pub fn spawn_consumer(self, reading: &Reading) -> Result<Reader> {
+        Ok(Reader::driven(Driven::spawn(self, &reading.args(), &reading.security)?))
+    }
+
+    /// Starts a producer.
+    pub fn spawn_producer(self, writing: &Writing) -> Result<Writer> {
+        Ok(Writer::driven(Driven::spawn(self, &writing.args(), &writing.security)?))
+    }
+
+    /// Puts the client's admin API through the script; the outcome of every step.
+    pub fn administer(self, task: &Administering, limit: Duration) -> Result<Vec<Step>> {
+        admin::outcomes(Driven::spawn(self, &task.args(), &task.security)?, limit)
+    }
+
+    /// Which argument of `install.sh` brings it.
+    fn family(self) -> &'static str {
         match self {
-            Self::Java => super::java::open(reading),
-            _ => Ok(Reader::driven(Driven::spawn(self, &reading.args())?)),
+            Self::Java | Self::Java28 => self.name(),
+            Self::Franz | Self::Sarama => "go",
+            Self::KafkaJs => "node",
+            Self::Aiokafka | Self::Librdkafka | Self::KafkaPython => "python",
+            Self::Rdkafka => "rust",
         }
     }
 
-    /// Starts a producer; not for Java.
-    pub fn spawn_producer(self, writing: &Writing) -> Result<Writer> {
-        Ok(Writer::driven(Driven::spawn(self, &writing.args())?))
-    }
-
-    /// The driver's command line without arguments; its family is installed first if it is not yet.
-    fn command(self) -> Result<Command> {
-        let sources = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients");
-        Ok(match self {
-            Self::Java => anyhow::bail!("Java's clients live in the resident JVM: see crate::java"),
-            Self::Franz | Self::Sarama => Command::new(install("go")?.join("bin").join(self.name())),
-            Self::KafkaJs => {
-                let mut node = Command::new("node");
-                node.env("NODE_PATH", install("node")?.join("node_modules"));
-                node.arg(sources.join("node/kafkajs.js"));
-                node
-            }
-            Self::Aiokafka | Self::Librdkafka | Self::KafkaPython => {
-                let mut python = Command::new(install("python")?.join("venv/bin/python"));
-                let script = format!("python/{}_driver.py", self.name().replace('-', "_"));
-                python.arg(sources.join(script));
-                python
-            }
-        })
+    /// Installs it into the cache if it isn't there, so that no wait for a client is a wait for a registry.
+    fn install(self) -> Result<()> {
+        let out = script("install.sh").arg(self.family()).output().context("run install.sh")?;
+        ensure!(
+            out.status.success(),
+            "install.sh {}: {}",
+            self.family(),
+            String::from_utf8_lossy(&out.stderr)
+        );
+        Ok(())
     }
 }
 
@@ -101,12 +127,8 @@ impl std::fmt::Display for Driver {
     }
 }
 
-/// Installs a family of clients into the cache (offline and in milliseconds when it is there) and says where.
-fn install(family: &str) -> Result<PathBuf> {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients/install.sh");
-    let out = Command::new(script).arg(family).output().context("run install.sh")?;
-    ensure!(out.status.success(), "install.sh {family}: {}", String::from_utf8_lossy(&out.stderr));
-    Ok(PathBuf::from(String::from_utf8(out.stdout)?.trim()))
+fn script(name: &str) -> Command {
+    Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(name))
 }
 
 /// A driver's process with the thread that reads it.
@@ -120,11 +142,17 @@ pub(super) struct Driven {
 }
 
 impl Driven {
-    fn spawn(driver: Driver, args: &[String]) -> Result<Self> {
+    fn spawn(driver: Driver, args: &[String], security: &Security) -> Result<Self> {
+        driver.install()?;
         let dir = tempfile::Builder::new().prefix("tidegate-client-").tempdir()?.keep();
         reaper::note_dir(&dir)?;
         let log = dir.join(format!("{driver}.log"));
-        let mut process = Process::spawn_piped(driver.command()?.args(args), &log)?;
+        let mut command = script("driver.sh");
+        command.arg(driver.name()).args(args);
+        if let Some(password) = security.password() {
+            command.env(security::PASSWORD, password);
+        }
+        let mut process = Process::spawn_piped(&mut command, &log)?;
         let input = process.child().stdin.take();
         let output = process.child().stdout.take().context("a driver without output")?;
         let feed = Arc::new(Feed::default());

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::admin::{Outcome, Step};
 use super::history::History;
 use super::line::{Event, Line};
 
@@ -38,6 +39,19 @@ impl Feed {
             Line::Event(Event::Assigned { partitions }) => state.history.assign(partitions),
             Line::Event(Event::Reset { message }) => state.history.reset(message),
             Line::Event(Event::Error { message }) => state.history.error(message),
+            Line::Event(Event::Sent { n }) => {
+                state.pulse();
+                state.history.sent(n);
+            }
+            Line::Event(Event::Aborted { n }) => state.history.abort(n),
+            Line::Event(Event::Retried { message }) => state.history.retry(message),
+            Line::Event(Event::Admin { op, ok, message }) => {
+                let outcome = if ok { Outcome::Done } else { Outcome::Failed(message) };
+                state.history.step(Step { op, outcome });
+            }
+            Line::Event(Event::Unsupported { what }) => {
+                state.history.step(Step { op: what, outcome: Outcome::Unsupported });
+            }
             Line::Event(Event::Ready | Event::Revoked {} | Event::End {}) => {}
         });
     }

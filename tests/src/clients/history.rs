@@ -5,6 +5,8 @@ use std::fmt;
 
 use anyhow::{Result, bail, ensure};
 
+use super::admin::{Outcome, Step};
+
 /// Faults kept in full; a client in a loop makes millions.
 const FAULTS_KEPT: usize = 20;
 
@@ -61,8 +63,12 @@ pub struct History {
     keys: BTreeMap<(i32, i64), String>,
     faults: Vec<Fault>,
     faults_total: u64,
+    gaps: u64,
     errors: Vec<String>,
     assigned: Option<Vec<i32>>,
+    aborted: u64,
+    retried: Vec<String>,
+    steps: Vec<Step>,
     records: u64,
     bytes: u64,
 }
@@ -103,8 +109,29 @@ impl History {
         self.assigned = Some(partitions);
     }
 
+    /// Notes records that were sent with nobody to say where they stand (acks 0).
+    pub fn sent(&mut self, records: u64) {
+        self.records += records;
+    }
+
+    /// Notes a transaction of as many records that was aborted as it was asked for.
+    pub fn abort(&mut self, records: u64) {
+        self.aborted += records;
+    }
+
+    /// Notes a transaction that the client could not commit, and writes again.
+    pub fn retry(&mut self, message: String) {
+        self.retried.push(message);
+    }
+
+    /// Notes a step of the admin script, or what the client has no way of doing.
+    pub fn step(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
     fn fault(&mut self, fault: Fault) {
         self.faults_total += 1;
+        self.gaps += u64::from(matches!(fault, Fault::Gap { .. }));
         if self.faults.len() < FAULTS_KEPT {
             self.faults.push(fault);
         }
@@ -128,6 +155,26 @@ impl History {
     /// The partitions of the latest assignment, if there was one.
     pub fn assigned(&self) -> Option<&[i32]> {
         self.assigned.as_deref()
+    }
+
+    /// Records of transactions that were aborted as it was asked for.
+    pub fn aborted(&self) -> u64 {
+        self.aborted
+    }
+
+    /// Transactions that the client could not commit and wrote again, and why.
+    pub fn retried(&self) -> &[String] {
+        &self.retried
+    }
+
+    /// Steps of the admin script so far.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// What the client's library has no way of doing, if it was asked for such a thing.
+    pub fn unsupported(&self) -> Option<&str> {
+        self.steps.iter().find(|step| step.outcome == Outcome::Unsupported).map(|step| step.op.as_str())
     }
 
     /// The half-open range of offsets seen of a partition.
@@ -167,6 +214,20 @@ impl History {
             let read = self.keys.get(place);
             ensure!(read == Some(key), "{place:?}: wrote {key:?}, read {read:?}");
         }
+        Ok(())
+    }
+
+    /// The records that were acknowledged to a producer were read here, and no others: what was aborted and the markers
+    /// of transactions are gaps and no fault. Both need keys.
+    pub fn check_is(&self, acknowledged: &Self) -> Result<()> {
+        ensure!(!acknowledged.keys.is_empty(), "no key was acknowledged; errors: {:?}", acknowledged.errors);
+        if self.faults_total > self.gaps {
+            let other = self.faults.iter().find(|fault| !matches!(fault, Fault::Gap { .. }));
+            bail!("{}", other.map_or_else(|| "repeats or resets".to_owned(), Fault::to_string));
+        }
+        let missing = acknowledged.keys.iter().find(|(place, key)| self.keys.get(place) != Some(key));
+        let excess = self.keys.iter().find(|(place, key)| acknowledged.keys.get(place) != Some(key));
+        ensure!(missing.is_none() && excess.is_none(), "missing: {missing:?}, not acknowledged: {excess:?}");
         Ok(())
     }
 }
@@ -219,5 +280,22 @@ mod tests {
         assert!(read.check_holds(&wrote).unwrap_err().to_string().contains("read 0..1"));
         read.record(0, 1, "c".into(), 1);
         assert!(read.check_holds(&wrote).unwrap_err().to_string().contains(r#"wrote "b""#));
+    }
+    #[test]
+    fn a_reader_of_transactions_sees_what_was_committed_and_nothing_else() {
+        let (mut wrote, mut read) = (History::default(), History::default());
+        read.check_is(&wrote).unwrap_err();
+        wrote.record(0, 0, "a".into(), 1);
+        wrote.record(0, 5, "b".into(), 1);
+        read.record(0, 0, "a".into(), 1);
+        assert!(read.check_is(&wrote).unwrap_err().to_string().contains("missing: Some"));
+        let mut dirty = read.clone();
+        read.record(0, 5, "b".into(), 1);
+        read.check_is(&wrote).unwrap();
+        dirty.record(0, 2, "aborted".into(), 1);
+        dirty.record(0, 5, "b".into(), 1);
+        assert!(dirty.check_is(&wrote).unwrap_err().to_string().contains("not acknowledged: Some"));
+        read.record(0, 5, "b".into(), 1);
+        assert!(read.check_is(&wrote).unwrap_err().to_string().starts_with("repeat"));
     }
 }

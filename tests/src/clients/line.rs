@@ -21,6 +21,11 @@ pub(super) enum Event {
     Revoked {},
     Reset { message: String },
     Error { message: String },
+    Sent { n: u64 },
+    Aborted { n: u64 },
+    Retried { message: String },
+    Admin { op: String, ok: bool, message: String },
+    Unsupported { what: String },
     End {},
 }
 
@@ -46,6 +51,14 @@ mod tests {
         assert_eq!(parse(r#"{"event":"end","n":3}"#), Line::Event(Event::End {}));
         let assigned = parse(r#"{"event":"assigned","partitions":[0,1]}"#);
         assert_eq!(assigned, Line::Event(Event::Assigned { partitions: vec![0, 1] }));
+        assert_eq!(parse(r#"{"event":"sent","n":3}"#), Line::Event(Event::Sent { n: 3 }));
+        assert_eq!(parse(r#"{"event":"aborted","n":3}"#), Line::Event(Event::Aborted { n: 3 }));
+        let retried = parse(r#"{"event":"retried","n":3,"message":"m"}"#);
+        assert_eq!(retried, Line::Event(Event::Retried { message: "m".into() }));
+        let admin = parse(r#"{"event":"admin","op":"o","ok":true,"message":""}"#);
+        assert_eq!(admin, Line::Event(Event::Admin { op: "o".into(), ok: true, message: String::new() }));
+        let unsupported = parse(r#"{"event":"unsupported","what":"o"}"#);
+        assert_eq!(unsupported, Line::Event(Event::Unsupported { what: "o".into() }));
         Line::parse(r#"{"event":"surprise"}"#).unwrap_err();
         Line::parse("Traceback").unwrap_err();
     }

@@ -8,28 +8,17 @@ use anyhow::{Context, Result};
 use super::driver::Driven;
 use super::feed::Feed;
 use super::history::{Fault, History};
-use super::java::JavaReader;
 
 /// A running consumer; ends without ceremony when dropped.
 #[derive(Debug)]
 pub struct Reader {
     feed: Arc<Feed>,
-    client: Client,
-}
-
-#[derive(Debug)]
-enum Client {
-    Driven(Driven),
-    Java(JavaReader),
+    driven: Driven,
 }
 
 impl Reader {
     pub(super) fn driven(driven: Driven) -> Self {
-        Self { feed: Arc::clone(&driven.feed), client: Client::Driven(driven) }
-    }
-
-    pub(super) fn java(reader: JavaReader) -> Self {
-        Self { feed: reader.feed(), client: Client::Java(reader) }
+        Self { feed: Arc::clone(&driven.feed), driven }
     }
 
     /// Waits at most `limit` until `count` records in all have been delivered.
@@ -75,23 +64,21 @@ impl Reader {
     }
 
     /// Lets it leave its group and end, and gives what it saw in all.
-    pub fn finish(self, limit: Duration) -> Result<History> {
-        match self.client {
-            Client::Driven(mut driven) => {
-                drop(driven.input.take());
-                self.feed.wait_end(limit).with_context(|| driven.process.log_tail(20))?;
-                driven.process.wait_exit(limit)?;
-                driven.pump.take().map(std::thread::JoinHandle::join);
-            }
-            Client::Java(java) => java.close()?,
-        }
+    pub fn finish(mut self, limit: Duration) -> Result<History> {
+        drop(self.driven.input.take());
+        self.feed.wait_end(limit).with_context(|| self.log_tail())?;
+        self.driven.process.wait_exit(limit)?;
+        self.driven.pump.take().map(std::thread::JoinHandle::join);
         Ok(self.feed.history())
     }
 
+    /// Waits at most `limit` until it has ended by itself, and gives what it saw in all.
+    pub fn ended(self, limit: Duration) -> Result<History> {
+        self.feed.wait_end(limit).with_context(|| self.log_tail())?;
+        self.finish(limit)
+    }
+
     fn log_tail(&self) -> String {
-        match &self.client {
-            Client::Driven(driven) => driven.process.log_tail(40),
-            Client::Java(_) => "see the resident JVM's log".to_owned(),
-        }
+        self.driven.process.log_tail(40)
     }
 }

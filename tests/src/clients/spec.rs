@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::args::Args;
+use super::security::Security;
+
 /// Where a reader without a committed offset starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -21,6 +24,44 @@ impl Start {
     }
 }
 
+/// Which records of transactions a reader sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Those of committed transactions.
+    Committed,
+    /// All of them.
+    Uncommitted,
+}
+
+impl Isolation {
+    /// Kafka's own name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Committed => "read_committed",
+            Self::Uncommitted => "read_uncommitted",
+        }
+    }
+}
+
+/// Who shares a topic out among a group's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// One of its members.
+    Classic,
+    /// The broker (KIP-848).
+    Consumer,
+}
+
+impl GroupProtocol {
+    /// Kafka's own name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}
+
 /// A consumer's task.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -34,10 +75,16 @@ pub struct Reading {
     pub partitions: Vec<i32>,
     /// Where to start; earliest unless said otherwise.
     pub start: Start,
+    /// The client's own default if none.
+    pub isolation: Option<Isolation>,
+    /// The client's own default if none.
+    pub protocol: Option<GroupProtocol>,
     /// The client id; the client's own default if none.
     pub client_id: Option<String>,
     /// Whether keys are kept, record by record.
     pub keys: bool,
+    /// How it comes in.
+    pub security: Security,
     /// Further options under the client's own names.
     pub props: Value,
 }
@@ -56,8 +103,11 @@ impl Reading {
             group: None,
             partitions: partitions.to_vec(),
             start: Start::Earliest,
+            isolation: None,
+            protocol: None,
             client_id: None,
             keys: false,
+            security: Security::default(),
             props: json!({}),
         }
     }
@@ -74,15 +124,34 @@ impl Reading {
         self
     }
 
+    /// Sets which records of transactions it sees.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = Some(isolation);
+        self
+    }
+
+    /// Sets the group's protocol.
+    pub fn protocol(mut self, protocol: GroupProtocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// Sets how it comes in.
+    pub fn security(mut self, security: &Security) -> Self {
+        self.security = security.clone();
+        self
+    }
+
     pub(super) fn args(&self) -> Vec<String> {
-        let mut args = Args::of("consume", &self.bootstrap, &self.topic, &self.props);
-        match &self.group {
-            Some(group) => args.add("--group", group),
-            None => args.0.push("--assign".to_owned()),
-        }
+        let mut args = Args::of("consume", &self.bootstrap, &self.topic, &self.security);
+        args.add_if("--group", self.group.as_ref());
+        args.switch("--assign", self.group.is_none());
         args.partitions(&self.partitions);
         args.add("--from", self.start.name());
-        args.identity(self.client_id.as_deref(), self.keys);
+        args.add_if("--isolation", self.isolation.map(Isolation::name));
+        args.add_if("--group-protocol", self.protocol.map(GroupProtocol::name));
+        args.client(self.client_id.as_deref(), &self.props);
+        args.switch("--each", self.keys);
         args.0
     }
 }
@@ -94,7 +163,7 @@ pub enum Acks {
     All,
     /// The leader has it.
     Leader,
-    /// It was sent.
+    /// It was sent; where it stands nobody is told.
     None,
 }
 
@@ -107,6 +176,17 @@ impl Acks {
             Self::None => "0",
         }
     }
+}
+
+/// How a producer puts its records into transactions.
+#[derive(Clone, Debug)]
+pub struct Transactions {
+    /// The transactional id.
+    pub id: String,
+    /// Records of each, over all partitions.
+    pub every: u64,
+    /// Every how many-th is aborted; 0 none.
+    pub abort_every: u64,
 }
 
 /// A producer's task: numbered records, to the partitions in turn.
@@ -126,12 +206,18 @@ pub struct Writing {
     pub rate: u32,
     /// When a record counts as written.
     pub acks: Acks,
+    /// Whether idempotence is asked for; the client's own default if not.
+    pub idempotent: bool,
+    /// None: each record for itself.
+    pub transactions: Option<Transactions>,
     /// What stands before the number in each key.
     pub key_prefix: String,
     /// The client id; the client's own default if none.
     pub client_id: Option<String>,
     /// Whether keys are kept, record by record.
     pub keys: bool,
+    /// How it comes in.
+    pub security: Security,
     /// Further options under the client's own names.
     pub props: Value,
 }
@@ -147,9 +233,12 @@ impl Writing {
             value_bytes: 100,
             rate: 0,
             acks: Acks::All,
+            idempotent: false,
+            transactions: None,
             key_prefix: String::new(),
             client_id: None,
             keys: false,
+            security: Security::default(),
             props: json!({}),
         }
     }
@@ -157,6 +246,24 @@ impl Writing {
     /// Sets the records a second.
     pub fn rate(mut self, per_second: u32) -> Self {
         self.rate = per_second;
+        self
+    }
+
+    /// Sets when a record counts as written.
+    pub fn acks(mut self, acks: Acks) -> Self {
+        self.acks = acks;
+        self
+    }
+
+    /// Asks for idempotence.
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Writes in transactions of `every` records, and aborts every `abort_every`-th (0: none).
+    pub fn transactions(mut self, id: &str, every: u64, abort_every: u64) -> Self {
+        self.transactions = Some(Transactions { id: id.to_owned(), every, abort_every });
         self
     }
 
@@ -172,46 +279,28 @@ impl Writing {
         self
     }
 
+    /// Sets how it comes in.
+    pub fn security(mut self, security: &Security) -> Self {
+        self.security = security.clone();
+        self
+    }
+
     pub(super) fn args(&self) -> Vec<String> {
-        let mut args = Args::of("produce", &self.bootstrap, &self.topic, &self.props);
+        let mut args = Args::of("produce", &self.bootstrap, &self.topic, &self.security);
         args.partitions(&self.partitions);
         args.add("--count", self.count);
         args.add("--size", self.value_bytes);
         args.add("--rate", self.rate);
         args.add("--acks", self.acks.name());
         args.add("--key-prefix", &self.key_prefix);
-        args.identity(self.client_id.as_deref(), self.keys);
+        args.switch("--idempotent", self.idempotent);
+        if let Some(transactions) = &self.transactions {
+            args.add("--transactional-id", &transactions.id);
+            args.add("--commit-every", transactions.every);
+            args.add("--abort-every", transactions.abort_every);
+        }
+        args.client(self.client_id.as_deref(), &self.props);
+        args.switch("--each", self.keys);
         args.0
-    }
-}
-
-struct Args(Vec<String>);
-
-impl Args {
-    fn of(verb: &str, bootstrap: &str, topic: &str, props: &Value) -> Self {
-        let mut args = Self(vec![verb.to_owned()]);
-        args.add("--bootstrap", bootstrap);
-        args.add("--topic", topic);
-        args.add("--props", props);
-        args
-    }
-
-    /// One word, because a value of its own may look like a flag (`-1`) or be empty.
-    fn add(&mut self, flag: &str, value: impl std::fmt::Display) {
-        self.0.push(format!("{flag}={value}"));
-    }
-
-    fn partitions(&mut self, partitions: &[i32]) {
-        let list: Vec<_> = partitions.iter().map(i32::to_string).collect();
-        self.add("--partitions", list.join(","));
-    }
-
-    fn identity(&mut self, client_id: Option<&str>, keys: bool) {
-        if let Some(id) = client_id {
-            self.add("--client-id", id);
-        }
-        if keys {
-            self.0.push("--each".to_owned());
-        }
     }
 }

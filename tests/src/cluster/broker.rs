@@ -17,6 +17,7 @@ pub(super) struct Spec {
     pub(super) port: u16,
     pub(super) internal_port: u16,
     pub(super) controller_port: u16,
+    pub(super) mutual_port: Option<u16>,
     pub(super) rack: Option<String>,
     pub(super) dir: PathBuf,
     pub(super) jvm: Vec<String>,
@@ -65,6 +66,11 @@ impl Broker {
     /// `host:port` of the plain listener with all rights.
     pub fn internal_address(&self) -> String {
         format!("{}:{}", self.spec.host, self.spec.internal_port)
+    }
+
+    /// `host:port` of the listener that demands a certificate, if there is one.
+    pub fn mutual_address(&self) -> Option<String> {
+        self.spec.mutual_port.map(|port| format!("{}:{port}", self.spec.host))
     }
 
     /// The process id.

@@ -37,6 +37,7 @@ pub struct Builder {
     users: Vec<User>,
     acls: bool,
     tls: bool,
+    mutual: bool,
     properties: Vec<(String, String)>,
     jvm: Vec<String>,
 }
@@ -54,6 +55,7 @@ impl Default for Builder {
             users: Vec::new(),
             acls: false,
             tls: false,
+            mutual: false,
             properties: Vec::new(),
             // Tests want a quick start and a small share of two cores, not peak speed.
             jvm: ["-Xms96m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
@@ -126,6 +128,13 @@ impl Builder {
         self
     }
 
+    /// One more listener, `MUTUAL`: TLS that demands a client certificate of the cluster's authority, which says who the
+    /// client is.
+    pub fn mutual_tls(mut self) -> Self {
+        self.mutual = true;
+        self.tls()
+    }
+
     /// One line of every broker's `server.properties`, winning over ours.
     pub fn property(mut self, key: &str, value: &str) -> Self {
         self.properties.push((key.into(), value.into()));
@@ -193,6 +202,7 @@ impl Builder {
             users: self.users.clone(),
             acls: self.acls,
             keystore,
+            ca: authority.map(Authority::ca),
             version: self.version,
             extra: self.properties.clone(),
         };
@@ -207,6 +217,7 @@ impl Builder {
             port: ports.one()?,
             internal_port: ports.one()?,
             controller_port: ports.one()?,
+            mutual_port: self.mutual.then(|| ports.one()).transpose()?,
             rack,
             dir: dir.join(format!("broker-{id}")),
             jvm: self.jvm.clone(),

@@ -28,7 +28,8 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// A running cluster.
 ///
 /// Each broker has two listeners: `CLIENTS`, which tests and gateways use, with the security that was asked
-/// for, and `INTERNAL`, plain and with all rights, for the brokers themselves and for administration.
+/// for, and `INTERNAL`, plain and with all rights, for the brokers themselves and for administration. `MUTUAL`, which
+/// demands a client certificate, is there only if it was asked for.
 #[derive(Debug)]
 pub struct Cluster {
     brokers: Vec<Broker>,
@@ -69,6 +70,11 @@ impl Cluster {
     /// `host:port,...` of all brokers' `INTERNAL` listeners.
     pub fn internal_bootstrap(&self) -> String {
         self.brokers.iter().map(Broker::internal_address).collect::<Vec<_>>().join(",")
+    }
+
+    /// `host:port,...` of all brokers' `MUTUAL` listeners; empty without [`Builder::mutual_tls`].
+    pub fn mutual_bootstrap(&self) -> String {
+        self.brokers.iter().filter_map(Broker::mutual_address).collect::<Vec<_>>().join(",")
     }
 
     /// The users that SASL knows.

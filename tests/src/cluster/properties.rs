@@ -26,6 +26,7 @@ pub(super) struct Shared {
     pub(super) users: Vec<User>,
     pub(super) acls: bool,
     pub(super) keystore: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
     pub(super) extra: Vec<(String, String)>,
 }
 
@@ -85,7 +86,10 @@ fn roles(lines: &mut Lines, spec: &Spec, shared: &Shared) {
 
 fn listeners(lines: &mut Lines, spec: &Spec, shared: &Shared) {
     let host = &spec.host;
-    let mine = format!("CLIENTS://{host}:{},INTERNAL://{host}:{}", spec.port, spec.internal_port);
+    let mut mine = format!("CLIENTS://{host}:{},INTERNAL://{host}:{}", spec.port, spec.internal_port);
+    if let Some(port) = spec.mutual_port {
+        let _ = write!(mine, ",MUTUAL://{host}:{port}");
+    }
     lines.set("advertised.listeners", &mine);
     let controller = format!(",CONTROLLER://{host}:{}", spec.controller_port);
     let votes = shared.zookeeper.is_none() && shared.voters.iter().any(|v| v.id == spec.id);
@@ -97,7 +101,7 @@ fn listeners(lines: &mut Lines, spec: &Spec, shared: &Shared) {
         (false, false) => "SASL_PLAINTEXT",
         (false, true) => "SASL_SSL",
     };
-    let map = format!("CLIENTS:{clients},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT");
+    let map = format!("CLIENTS:{clients},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT,MUTUAL:SSL");
     lines.set("listener.security.protocol.map", map);
 }
 
@@ -130,10 +134,14 @@ fn jaas(mechanism: &str, users: &[User]) -> String {
 }
 
 fn tls(lines: &mut Lines, shared: &Shared) {
-    if let Some(keystore) = &shared.keystore {
-        lines.set("listener.name.clients.ssl.keystore.type", "PEM");
-        lines.set("listener.name.clients.ssl.keystore.location", keystore.display());
+    let (Some(keystore), Some(ca)) = (&shared.keystore, &shared.ca) else { return };
+    for listener in ["clients", "mutual"] {
+        lines.set(&format!("listener.name.{listener}.ssl.keystore.type"), "PEM");
+        lines.set(&format!("listener.name.{listener}.ssl.keystore.location"), keystore.display());
     }
+    lines.set("listener.name.mutual.ssl.truststore.type", "PEM");
+    lines.set("listener.name.mutual.ssl.truststore.location", ca.display());
+    lines.set("listener.name.mutual.ssl.client.auth", "required");
 }
 
 fn acls(lines: &mut Lines, shared: &Shared) {

@@ -24,7 +24,7 @@ pub enum Client {
     Kcat,
     /// Java's console consumer, in a JVM of its own.
     Console,
-    /// One of `tests/clients`, in a group; not [`Driver::Java`], which lives in this machine's namespace.
+    /// One of `tests/clients`, in a group.
     Driver(Driver),
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"tidegate/clients/internal/protocol"
 )
@@ -25,7 +26,7 @@ type props struct {
 
 func main() {
 	verb, o := protocol.Parse()
-	out := protocol.NewOutput(o.Each)
+	out := protocol.NewOutput(o)
 	ctx, cancel := protocol.UntilStdinCloses()
 	defer cancel()
 	options, err := common(o, out)
@@ -37,8 +38,10 @@ func main() {
 		err = consume(ctx, o, out, options)
 	case "produce":
 		err = produce(ctx, o, out, options)
+	case "admin":
+		err = administer(ctx, o, out, options)
 	default:
-		err = fmt.Errorf("%q is neither consume nor produce", verb)
+		err = fmt.Errorf("%q is not consume, produce or admin", verb)
 	}
 	if err != nil {
 		protocol.Fatal(err)
@@ -72,12 +75,28 @@ func common(o protocol.Options, out *protocol.Output) ([]kgo.Opt, error) {
 	if p.RecheckPreferredReplicaMillis > 0 {
 		options = append(options, kgo.RecheckPreferredReplicaInterval(millis(p.RecheckPreferredReplicaMillis)))
 	}
-	return options, nil
+	return secured(o, options)
+}
+
+func secured(o protocol.Options, options []kgo.Opt) ([]kgo.Opt, error) {
+	config, err := o.TLS()
+	if err != nil {
+		return nil, err
+	}
+	if config != nil {
+		options = append(options, kgo.DialTLSConfig(config))
+	}
+	user, password, err := o.Scram()
+	if user != "" {
+		options = append(options, kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()))
+	}
+	return options, err
 }
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
 func consume(ctx context.Context, o protocol.Options, out *protocol.Output, options []kgo.Opt) error {
+	options = append(options, isolation(o)...)
 	client, err := kgo.NewClient(append(options, reading(o, out)...)...)
 	if err != nil {
 		return err
@@ -90,6 +109,16 @@ func consume(ctx context.Context, o protocol.Options, out *protocol.Output, opti
 		deliver(client.PollFetches(ctx), out)
 	}
 	client.Close()
+	return nil
+}
+
+func isolation(o protocol.Options) []kgo.Opt {
+	switch o.Isolation {
+	case "read_committed":
+		return []kgo.Opt{kgo.FetchIsolationLevel(kgo.ReadCommitted())}
+	case "read_uncommitted":
+		return []kgo.Opt{kgo.FetchIsolationLevel(kgo.ReadUncommitted())}
+	}
 	return nil
 }
 
@@ -110,11 +139,16 @@ func reading(o protocol.Options, out *protocol.Output) []kgo.Opt {
 			out.Event(event, map[string]any{"partitions": given[o.Topic]})
 		}
 	}
-	return []kgo.Opt{
+	options := []kgo.Opt{
 		kgo.ConsumeTopics(o.Topic), kgo.ConsumerGroup(o.Group), kgo.ConsumeResetOffset(start),
 		kgo.OnPartitionsAssigned(tell("assigned")), kgo.OnPartitionsRevoked(tell("revoked")),
 		kgo.OnPartitionsLost(tell("revoked")),
 	}
+	if o.GroupProtocol == "consumer" {
+		// The client's own default balancer would silently mean the classic protocol.
+		options = append(options, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
+	}
+	return options
 }
 
 func deliver(fetches kgo.Fetches, out *protocol.Output) {

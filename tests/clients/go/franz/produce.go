@@ -11,6 +11,9 @@ import (
 )
 
 func produce(ctx context.Context, o protocol.Options, out *protocol.Output, options []kgo.Opt) error {
+	if o.TransactionalID != "" {
+		return produceTransactions(ctx, o, out, options)
+	}
 	client, err := kgo.NewClient(append(options, writing(o)...)...)
 	if err != nil {
 		return err
@@ -20,24 +23,31 @@ func produce(ctx context.Context, o protocol.Options, out *protocol.Output, opti
 	value := make([]byte, o.Size)
 	start := time.Now()
 	for i := int64(0); (o.Count == 0 || i < o.Count) && protocol.Pace(ctx, start, i, o.Rate); i++ {
-		record := &kgo.Record{
-			Topic: o.Topic, Partition: o.Partitions[i%int64(len(o.Partitions))],
-			Key: fmt.Appendf(nil, "%s%d", o.KeyPrefix, i), Value: value,
-		}
-		client.Produce(ctx, record, func(r *kgo.Record, err error) { acknowledged(r, err, out) })
+		client.Produce(ctx, numbered(o, i, value), func(r *kgo.Record, err error) { acknowledged(r, err, out) })
 	}
 	err = client.Flush(context.Background())
 	client.Close()
 	return err
 }
 
+func numbered(o protocol.Options, i int64, value []byte) *kgo.Record {
+	return &kgo.Record{
+		Topic: o.Topic, Partition: o.Partitions[i%int64(len(o.Partitions))],
+		Key: fmt.Appendf(nil, "%s%d", o.KeyPrefix, i), Value: value,
+	}
+}
+
 func writing(o protocol.Options) []kgo.Opt {
 	options := []kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner())}
 	switch o.Acks {
 	case "1":
-		options = append(options, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+		options = append(options, kgo.RequiredAcks(kgo.LeaderAck()))
 	case "0":
-		options = append(options, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
+		options = append(options, kgo.RequiredAcks(kgo.NoAck()))
+	}
+	if o.Acks != "all" && !o.Idempotent {
+		// On by default, and refused together with fewer acknowledgements.
+		options = append(options, kgo.DisableIdempotentWrite())
 	}
 	return options
 }

@@ -15,7 +15,7 @@ import (
 func main() {
 	sarama.Logger = log.New(os.Stderr, "", log.LstdFlags|log.Lmicroseconds)
 	verb, o := protocol.Parse()
-	out := protocol.NewOutput(o.Each)
+	out := protocol.NewOutput(o)
 	ctx, cancel := protocol.UntilStdinCloses()
 	defer cancel()
 	config, err := settings(o)
@@ -23,14 +23,18 @@ func main() {
 		protocol.Fatal(err)
 	}
 	switch {
+	case verb == "consume" && o.GroupProtocol == "consumer":
+		protocol.Unsupported(out, "group-protocol consumer")
 	case verb == "consume" && o.Assign:
 		err = consumeAssigned(ctx, o, out, config)
 	case verb == "consume":
 		err = consumeGroup(ctx, o, out, config)
 	case verb == "produce":
 		err = produce(ctx, o, out, config)
+	case verb == "admin":
+		err = administer(o, out, config)
 	default:
-		err = fmt.Errorf("%q is neither consume nor produce", verb)
+		err = fmt.Errorf("%q is not consume, produce or admin", verb)
 	}
 	if err != nil {
 		protocol.Fatal(err)
@@ -49,6 +53,15 @@ func settings(o protocol.Options) (*sarama.Config, error) {
 	}
 	if o.Earliest {
 		config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	}
+	switch o.Isolation {
+	case "read_committed":
+		config.Consumer.IsolationLevel = sarama.ReadCommitted
+	case "read_uncommitted":
+		config.Consumer.IsolationLevel = sarama.ReadUncommitted
+	}
+	if err := secure(o, config); err != nil {
+		return nil, err
 	}
 	if err := json.Unmarshal(o.Props, config); err != nil {
 		return nil, fmt.Errorf("--props: %w", err)

@@ -16,6 +16,14 @@ func produce(ctx context.Context, o protocol.Options, out *protocol.Output, conf
 	config.Producer.RequiredAcks = map[string]sarama.RequiredAcks{
 		"all": sarama.WaitForAll, "1": sarama.WaitForLocal, "0": sarama.NoResponse,
 	}[o.Acks]
+	if o.Idempotent || o.TransactionalID != "" {
+		config.Producer.Idempotent = true
+		config.Net.MaxOpenRequests = 1 // the library insists
+	}
+	if o.TransactionalID != "" {
+		config.Producer.Transaction.ID = o.TransactionalID
+		return produceTransactions(ctx, o, out, config)
+	}
 	producer, err := sarama.NewAsyncProducer(o.Bootstrap, config)
 	if err != nil {
 		return err
@@ -28,14 +36,18 @@ func produce(ctx context.Context, o protocol.Options, out *protocol.Output, conf
 	value := make([]byte, o.Size)
 	start := time.Now()
 	for i := int64(0); (o.Count == 0 || i < o.Count) && protocol.Pace(ctx, start, i, o.Rate); i++ {
-		producer.Input() <- &sarama.ProducerMessage{
-			Topic: o.Topic, Partition: o.Partitions[i%int64(len(o.Partitions))],
-			Key: sarama.StringEncoder(fmt.Sprintf("%s%d", o.KeyPrefix, i)), Value: sarama.ByteEncoder(value),
-		}
+		producer.Input() <- numbered(o, i, value)
 	}
 	producer.AsyncClose()
 	answers.Wait()
 	return nil
+}
+
+func numbered(o protocol.Options, i int64, value []byte) *sarama.ProducerMessage {
+	return &sarama.ProducerMessage{
+		Topic: o.Topic, Partition: o.Partitions[i%int64(len(o.Partitions))],
+		Key: sarama.StringEncoder(fmt.Sprintf("%s%d", o.KeyPrefix, i)), Value: sarama.ByteEncoder(value),
+	}
 }
 
 func successes(acks <-chan *sarama.ProducerMessage, out *protocol.Output) {

@@ -17,7 +17,7 @@ func UntilStdinCloses() (context.Context, context.CancelFunc) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 		time.Sleep(closeLimit)
-		os.Exit(3)
+		os.Exit(exitStuck)
 	}()
 	return ctx, cancel
 }

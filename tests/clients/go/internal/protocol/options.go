@@ -9,6 +9,13 @@ import (
 	"strings"
 )
 
+// How a process ends that does not end well.
+const (
+	exitFatal       = 2
+	exitUnsupported = 3
+	exitStuck       = 4
+)
+
 // Options is the parsed command line.
 type Options struct {
 	Bootstrap  []string
@@ -26,12 +33,22 @@ type Options struct {
 	Rate       float64
 	Acks       string
 	KeyPrefix  string
+
+	Idempotent      bool
+	TransactionalID string
+	CommitEvery     int64
+	AbortEvery      int64
+	Isolation       string // "" is the client's default
+	GroupProtocol   string // likewise
+	Replication     int
+
+	tlsCA, tlsCert, tlsKey, scram string
 }
 
 // Parse reads the command line: the verb, then the flags. It ends the process on wrong usage.
 func Parse() (verb string, o Options) {
 	if len(os.Args) < 2 {
-		Fatal(fmt.Errorf("usage: consume|produce --bootstrap H:P --topic T ..."))
+		Fatal(fmt.Errorf("usage: consume|produce|admin --bootstrap H:P --topic T ..."))
 	}
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	bootstrap := flags.String("bootstrap", "", "host:port, several by comma")
@@ -49,6 +66,17 @@ func Parse() (verb string, o Options) {
 	flags.Float64Var(&o.Rate, "rate", 0, "")
 	flags.StringVar(&o.Acks, "acks", "all", "")
 	flags.StringVar(&o.KeyPrefix, "key-prefix", "", "")
+	flags.BoolVar(&o.Idempotent, "idempotent", false, "")
+	flags.StringVar(&o.TransactionalID, "transactional-id", "", "")
+	flags.Int64Var(&o.CommitEvery, "commit-every", 1, "records a transaction")
+	flags.Int64Var(&o.AbortEvery, "abort-every", 0, "which transaction is aborted; 0 none")
+	flags.StringVar(&o.Isolation, "isolation", "", "read_committed or read_uncommitted")
+	flags.StringVar(&o.GroupProtocol, "group-protocol", "", "classic or consumer")
+	flags.IntVar(&o.Replication, "replication", 1, "")
+	flags.StringVar(&o.tlsCA, "tls-ca", "", "")
+	flags.StringVar(&o.tlsCert, "tls-cert", "", "")
+	flags.StringVar(&o.tlsKey, "tls-key", "", "")
+	flags.StringVar(&o.scram, "scram", "", "user of SCRAM-SHA-512; the password comes by the environment")
 	_ = flags.Parse(os.Args[2:]) // ExitOnError: does not return with an error
 	o.Bootstrap = strings.Split(*bootstrap, ",")
 	o.Earliest = *from == "earliest"
@@ -75,5 +103,5 @@ func numbers(list string) ([]int32, error) {
 // Fatal reports an error that makes going on pointless, and ends the process.
 func Fatal(err error) {
 	fmt.Fprintln(os.Stderr, err)
-	os.Exit(2)
+	os.Exit(exitFatal)
 }

@@ -15,6 +15,9 @@ type Output struct {
 	each  bool
 	runs  map[int32]*run
 	total int64
+
+	placed bool
+	sent   int64
 }
 
 // run is a stretch of consecutive offsets of one partition that is not yet written.
@@ -33,9 +36,11 @@ type single struct {
 	Bytes     int64  `json:"bytes"`
 }
 
-// NewOutput writes to standard output; each asks for one line per record.
-func NewOutput(each bool) *Output {
-	return &Output{w: bufio.NewWriterSize(os.Stdout, 1<<16), each: each, runs: map[int32]*run{}}
+// NewOutput writes to standard output: one line per record if --each is asked for, and only their number
+// where nobody is told their place.
+func NewOutput(o Options) *Output {
+	w := bufio.NewWriterSize(os.Stdout, 1<<16)
+	return &Output{w: w, each: o.Each, placed: o.Acks != "0", runs: map[int32]*run{}}
 }
 
 // Record notes one record; it is written by the next Flush, or before if the offsets jump.
@@ -43,6 +48,10 @@ func (o *Output) Record(partition int32, offset int64, key []byte, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.total++
+	if !o.placed {
+		o.sent++
+		return
+	}
 	if o.each {
 		o.line(single{partition, offset, string(key), int64(bytes)})
 		return
@@ -65,6 +74,10 @@ func (o *Output) Flush() {
 	for partition, open := range o.runs {
 		o.line(open)
 		delete(o.runs, partition)
+	}
+	if o.sent > 0 {
+		o.line(map[string]any{"event": "sent", "n": o.sent})
+		o.sent = 0
 	}
 	_ = o.w.Flush()
 }
