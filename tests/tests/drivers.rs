@@ -99,11 +99,17 @@ fn keys(written: &[(Driver, History)]) -> Keys {
     written.iter().flat_map(|(_, history)| history.keys().clone()).collect()
 }
 
+/// Those that CI runs. kafka-python is left out: it may join a group before it knows the topic, and then keeps an empty assignment until its metadata is
+/// five minutes old (seen twice here, on Kafka itself).
+fn quick() -> Vec<Driver> {
+    Driver::LIBRARIES.into_iter().filter(|driver| *driver != Driver::KafkaPython).collect()
+}
+
 #[test]
 fn every_client_reads_what_every_other_wrote() {
     create("all", 2);
     let writing = Writing::new(&plain(), "all", &[0, 1], 200);
-    let drivers = if cfg!(feature = "slow") { &Driver::ALL[..] } else { &Driver::LIBRARIES[..] };
+    let drivers = if cfg!(feature = "slow") { Driver::ALL.to_vec() } else { quick() };
     let written = completed(drivers.iter().map(|driver| (*driver, write(*driver, &writing))).collect());
     written.iter().for_each(|(driver, history)| assert_eq!(history.records(), 200, "{driver}"));
     let reading = Reading::group(&plain(), "all", "all");
@@ -120,7 +126,7 @@ fn every_client_reads_what_every_other_wrote() {
 #[test]
 fn every_client_tells_of_a_reset() {
     create("far", 1);
-    let readers = Driver::LIBRARIES.into_iter().filter(|driver| *driver != Driver::Sarama).map(|driver| {
+    let readers = quick().into_iter().filter(|driver| *driver != Driver::Sarama).map(|driver| {
         commit_far_beyond_the_end(&plain(), &format!("far-{driver}"));
         (driver, read(driver, &Reading::group(&plain(), "far", "far")))
     });
