@@ -42,8 +42,15 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn is_wrong(&self, path: &str) -> bool {
+    /// Whether a mistake is noted there already; what follows from it is none of its own.
+    pub(crate) fn is_wrong(&self, path: &str) -> bool {
         self.errors.iter().any(|e| e.path == path)
+    }
+
+    /// Whether this section, or one around it, is wrong as a whole: then nothing in it was read.
+    fn is_in_a_wrong_section(&self, at: &str) -> bool {
+        let ends = at.char_indices().filter(|(_, c)| ['.', '['].contains(c)).map(|(end, _)| end);
+        [0, at.len()].into_iter().chain(ends).any(|end| self.is_wrong(&at[..end]))
     }
 
     /// Notes what is allowed but unwise.
@@ -73,7 +80,7 @@ impl<'a> Check<'a> {
 
     /// Notes a missing key, unless its section is known to be wrong as a whole.
     pub(crate) fn missing<T>(&mut self, at: &str, key: &str, example: &str) -> Option<T> {
-        if !self.is_wrong(at) {
+        if !self.is_in_a_wrong_section(at) {
             self.wrong(&join(at, key), "is missing", format!("write {key}: {example}"));
         }
         None

@@ -102,7 +102,8 @@ impl<'de> Deserializer<'de> for Cursor<'de> {
             Value::Float(v) => visitor.visit_f64(*v),
             Value::Text(v) => visitor.visit_borrowed_str(v),
             other => {
-                self.note(format!("is {} where a single value belongs", kind(other)), "");
+                let remedy = "write one value behind the key, without [ ], { } or lines below it";
+                self.note(format!("is {} where a single value belongs", kind(other)), remedy);
                 visitor.visit_unit()
             }
         }
@@ -132,7 +133,8 @@ impl<'de> Deserializer<'de> for Cursor<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
-        let entries = self.entries(String::new);
+        let entries =
+            self.entries(|| "write it as {name: .., another: ..}, or one line for each name".to_owned());
         let pairs = entries.iter().map(|(key, node)| (key.name.as_str(), self.child(key, node)));
         visitor.visit_map(MapDeserializer::new(pairs))
     }

@@ -1,4 +1,4 @@
-//! The threat model names tests; here it is checked that they exist.
+//! The threat model and the table of bounds name tests, counters and lines of the log; here it is checked that they exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,10 +34,54 @@ fn sources() -> Result<String> {
 }
 
 #[test]
-fn every_test_that_the_threat_model_names_exists() {
-    let text = fs::read_to_string(root().join("docs/security.md")).expect("docs/security.md");
-    let (named, sources) = (named_tests(&text), sources().expect("the sources"));
-    assert!(named.len() > 30, "only {} tests are named", named.len());
-    let missing: Vec<_> = named.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
-    assert!(missing.is_empty(), "{missing:#?}");
+fn every_test_that_the_threat_model_and_the_table_of_bounds_name_exists() {
+    let sources = sources().expect("the sources");
+    for (page, least) in [("docs/security.md", 30), ("docs/operations.md", 12)] {
+        let named = named_tests(&fs::read_to_string(root().join(page)).expect(page));
+        assert!(named.len() > least, "only {} tests are named in {page}", named.len());
+        // A counter's reason may look like a sentence, too; it stands in the source as a text.
+        let exists = |name: &String| {
+            [format!("fn {name}("), format!("\"{name}\"")].iter().any(|s| sources.contains(s))
+        };
+        let missing: Vec<_> = named.iter().filter(|name| !exists(name)).collect();
+        assert!(missing.is_empty(), "{page}: {missing:#?}");
+    }
+}
+
+/// The rows of the table of bounds, cell by cell.
+fn bounds(page: &str) -> Vec<Vec<&str>> {
+    let (_, table) = page.split_once("<!-- bounds -->\n").expect("the table begins");
+    let (table, _) = table.split_once("<!-- end of bounds -->").expect("the table ends");
+    table.lines().skip(2).map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+#[test]
+fn every_bound_has_its_counter_and_its_line_in_the_log() {
+    let page = fs::read_to_string(root().join("docs/operations.md")).expect("docs/operations.md");
+    let gateway = sources().expect("the sources");
+    let limits = config::schema()["$defs"]["Limits"]["properties"].clone();
+    let rows = bounds(&page);
+    for key in limits.as_object().expect("limits").keys() {
+        assert!(
+            rows.iter().any(|row| row[0].contains(&format!("`limits.{key}`"))),
+            "no row for limits.{key}"
+        );
+    }
+    for row in rows {
+        let [bound, counter, line, what, _] = row[..] else { panic!("{row:?}") };
+        assert!(!what.is_empty(), "what happens at {bound}?");
+        assert_eq!(
+            counter.is_empty(),
+            line.is_empty(),
+            "{bound}: a counter and no line, or the other way round"
+        );
+        let counter = counter.trim_matches('`');
+        assert!(
+            counter.is_empty() || gateway.contains(&format!("\"{counter}\"")),
+            "{bound}: no counter {counter}"
+        );
+        // What stands in braces in the source is the setting's name.
+        let words = line.split("`limits.").next().unwrap_or_default().trim();
+        assert!(gateway.contains(words), "{bound}: no line says {words:?}");
+    }
 }

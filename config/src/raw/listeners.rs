@@ -91,6 +91,13 @@ pub(crate) struct Brokers {
     pub(crate) sni: Option<Leaf<String>>,
 }
 
+impl Brokers {
+    /// Whether brokers are told apart by ports; neither that nor by names if it is not said.
+    pub(crate) fn by_ports(&self) -> bool {
+        self.ports.is_some() && self.sni.is_none()
+    }
+}
+
 /// Ports, both ends included; never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PortRange {

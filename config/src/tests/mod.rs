@@ -1,11 +1,15 @@
 //! Promises of the whole crate: from text to meaning, or to mistakes with path, line and remedy.
 
 mod contradictions;
+mod every_file;
+mod every_key;
 mod meaning;
 mod mistakes;
 mod outside;
+mod overlaps;
 mod reference;
 mod reloading;
+mod spread;
 mod whole_files;
 
 use std::path::Path;
@@ -23,13 +27,14 @@ listeners:
     brokers: {ports: 29100-29199}
 ";
 
-/// Parses with a fixed environment: `HOSTNAME=gw-host`, `SECRET=hunter2`, `EMPTY=`, two lines in `LINES`, and `FLEET_KEY` and `NEXT_FLEET_KEY` long enough.
+/// Parses with a fixed environment: `HOSTNAME=gw-host`, `SECRET=hunter2`, `TOKEN=0123456789abcdef`, `EMPTY=`, two lines in `LINES`, and `FLEET_KEY` and `NEXT_FLEET_KEY` long enough.
 pub(crate) fn parse_at(text: &str, base: &Path) -> Result<Config, Errors> {
     let env = |name: &str| match name {
         "HOSTNAME" => Some("gw-host".to_owned()),
         "SECRET" => Some("hunter2".to_owned()),
         "FLEET_KEY" => Some("0123456789abcdef0123456789abcdef".to_owned()),
         "NEXT_FLEET_KEY" => Some("fedcba9876543210fedcba9876543210".to_owned()),
+        "TOKEN" => Some("0123456789abcdef".to_owned()),
         "EMPTY" => Some(String::new()),
         "LINES" => Some("a\nb".to_owned()),
         _ => None,

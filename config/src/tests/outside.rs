@@ -11,8 +11,8 @@ const CERT: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
 const LOCKED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAA==\n-----END ENCRYPTED PRIVATE KEY-----\n";
 
-/// A folder with `ca.pem`, `cert.pem`, `key.pem`, `locked.pem`, `junk.pem`, `password`, `blank`, `folder`, `huge`.
-fn folder() -> tempfile::TempDir {
+/// A folder with `ca.pem`, `cert.pem`, `key.pem`, `locked.pem`, `junk.pem`, `password`, `token`, `fleet-key`, `blank`, `folder`, `huge`.
+pub(super) fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
     put("ca.pem", CERT);
@@ -21,6 +21,8 @@ fn folder() -> tempfile::TempDir {
     put("locked.pem", LOCKED);
     put("junk.pem", "hello");
     put("password", "hunter2\n");
+    put("token", "0123456789abcdef\n");
+    put("fleet-key", "0123456789abcdef0123456789abcdef\n");
     put("blank", "\n");
     put("huge", &"x".repeat(4 * 1024 * 1024 + 1));
     fs::create_dir(dir.path().join("folder")).unwrap();
@@ -216,7 +218,6 @@ fn a_map_of_certificates_that_cannot_work_is_refused() {
 #[test]
 fn an_admin_port_that_others_reach_needs_a_token_that_nobody_guesses() {
     let dir = folder();
-    fs::write(dir.path().join("token"), "0123456789abcdef\n").unwrap();
     fs::write(dir.path().join("blanks"), "01234567 89abcdef").unwrap();
     let gateway = |keys: &str| instead("zone: az1", &format!("zone: az1, {keys}"));
     let config = right(&gateway("admin: 10.0.0.1:1, admin_token: {file: token}"), dir.path());
@@ -431,7 +432,7 @@ fn a_file_that_is_missing_or_not_text_is_a_mistake_with_a_remedy() {
     for (name, reason) in [
         ("no.yaml", "No such file"),
         ("folder", "is not a file"),
-        ("binary", "valid UTF-8"),
+        ("binary", "is not text (UTF-8)"),
         ("huge", "larger than 4 MiB"),
     ] {
         let errors = load(dir.path().join(name)).unwrap_err().0;

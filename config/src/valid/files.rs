@@ -55,6 +55,10 @@ pub(crate) fn pem(
     let setting = join(at, key);
     match read_text(&path) {
         Ok(text) if holds.is_in(&text) => return Some(path),
+        Ok(text) if text.trim().is_empty() => {
+            let remedy = "write the PEM there; a renewal that is under way should write beside it and rename";
+            check.wrong(&setting, format!("{} is empty", path.display()), remedy);
+        }
         Ok(_) => {
             let reason = format!("{} holds no {} in PEM form", path.display(), holds.name());
             let remedy = match holds {
@@ -131,14 +135,16 @@ fn without_line_end(text: &str) -> &str {
 
 /// A whole text file of bounded size.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a file"));
+    // Asked before it is opened: opening a pipe waits for whoever writes into it, perhaps for ever.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
     }
-    let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "is larger than 4 MiB"));
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 4 MiB"));
     }
-    Ok(text)
+    let text = str::from_utf8(&bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text (UTF-8)"))?;
+    Ok(text.to_owned())
 }

@@ -90,7 +90,7 @@ impl Member {
         let zone = check.need(at, "zone", &raw.zone, "use1-az2");
         let listener = check.need(at, "listener", &raw.listener, "clients");
         let advertise = check.need(at, "advertise", &raw.advertise, "gw-az2-0.example.com");
-        let advertise = advertise.and_then(|a| dialable(a, raw.brokers.sni.is_some(), at, check));
+        let advertise = advertise.and_then(|a| dialable(a, !raw.brokers.by_ports(), at, check));
         let brokers = endpoints(&raw.brokers, &join(at, "brokers"), check);
         let admin = check.need(at, "admin", &raw.admin, "gw-az2-0.example.com:9644");
         Some(Self {

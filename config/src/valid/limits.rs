@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::check::Check;
 use crate::raw::limits as raw;
+use crate::tree::join;
 use crate::{ByteSize, defaults, format_duration};
 
 /// Bounds of one gateway.
@@ -76,15 +77,17 @@ impl Limits {
     }
 
     fn check_together(&self, check: &mut Check<'_>) {
-        if self.connections_per_ip > self.connections {
+        let wrong = |key: &str, check: &Check<'_>| check.is_wrong(&join("limits", key));
+        let (many, frame) = (wrong("connections", check), wrong("frame", check));
+        if self.connections_per_ip > self.connections && !many {
             let reason = format!("{} is more than limits.connections", self.connections_per_ip);
             check.wrong("limits.connections_per_ip", reason, format!("write {} at most", self.connections));
         }
-        if self.handshakes > self.connections {
+        if self.handshakes > self.connections && !many {
             let reason = format!("{} is more than limits.connections", self.handshakes);
             check.wrong("limits.handshakes", reason, format!("write {} at most", self.connections));
         }
-        if self.in_flight_bytes < self.frame {
+        if self.in_flight_bytes < self.frame && !frame {
             let reason = format!("{} is less than one frame of limits.frame", self.in_flight_bytes);
             check.wrong("limits.in_flight_bytes", reason, format!("write {} at least", self.frame));
         }

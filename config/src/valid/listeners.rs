@@ -90,7 +90,10 @@ impl Listener {
             (None, Some(bind)) => Some(Advertise { host: bind.ip().to_string(), port: None }),
             (None, None) => None,
         };
-        let advertise = advertise.and_then(|a| dialable(a, raw.brokers.sni.is_some(), at, check));
+        let advertise = advertise.and_then(|a| dialable(a, !raw.brokers.by_ports(), at, check));
+        if raw.tls.is_some() && tls.is_none() {
+            return None;
+        }
         Some(Self {
             name: name?,
             bind: bind?,

@@ -6,7 +6,7 @@ use super::fleet::{Fleet, Member, member_path};
 use super::gateway::Gateway;
 use super::listeners::Listener;
 use crate::check::Check;
-use crate::{Advertise, BrokerEndpoints, nearest};
+use crate::{Advertise, BrokerEndpoints, HostPort, nearest};
 
 pub(crate) fn check(
     gateway: Option<&Gateway>,
@@ -16,11 +16,12 @@ pub(crate) fn check(
     check: &mut Check<'_>,
 ) {
     check_ids(gateway, &fleet.members, check);
-    // With a listener that is wrong by itself the names aren't all known.
-    if listeners.len() == listeners_typed {
+    // Without listeners, or with one that is wrong by itself, the names aren't all known.
+    if !listeners.is_empty() && listeners.len() == listeners_typed {
         check_listener_names(listeners, &fleet.members, check);
     }
     check_addresses(listeners, &fleet.members, check);
+    check_admin_addresses(&fleet.members, check);
 }
 
 fn check_ids(gateway: Option<&Gateway>, members: &[Member], check: &mut Check<'_>) {
@@ -90,6 +91,22 @@ fn check_addresses(listeners: &[(String, Listener)], members: &[Member], check: 
         if let Some((other, _, _)) = same {
             let reason = format!("tells clients the same addresses as {other}");
             check.wrong(&format!("{path}.brokers"), reason, "give each its own advertise, ports or sni");
+        }
+    }
+}
+
+/// Two gateways behind one admin address would always be as healthy as each other.
+fn check_admin_addresses(members: &[Member], check: &mut Check<'_>) {
+    let mut first_at: HashMap<&HostPort, usize> = HashMap::new();
+    for (n, member) in members.iter().enumerate() {
+        let first = *first_at.entry(&member.admin).or_insert(n);
+        if members[first].id != member.id {
+            let reason = format!("{} is the admin address of {} too", member.admin, member_path(first));
+            check.wrong(
+                &format!("{}.admin", member_path(n)),
+                reason,
+                "write where this gateway's own admin port is reached",
+            );
         }
     }
 }

@@ -8,26 +8,47 @@ Examples:
   tidegate run -c gateway-az1.yaml
   tidegate status
 
+Files:
+  the file of -c              one for each gateway; paths inside it start from its own folder
+  what that file names        certificates, keys, secrets: read when it is loaded, 4 MiB each at most
+  /etc/hostname               the gateway's name, where neither gateway.id nor HOSTNAME gives one
+  ~/.aws/config, credentials  credentials for the bucket, as AWS's own tools find them
+
 Environment:
-  RUST_LOG   which log lines (RUST_LOG=info, RUST_LOG=tidegate_proxy=debug); default: info
-  AWS_*      credentials for the bucket, as AWS's own tools find them; never in the file
+  RUST_LOG              which log lines (RUST_LOG=info, RUST_LOG=tidegate_proxy=debug); default: info
+  HOSTNAME              the gateway's name, where gateway.id gives none
+  TIDEGATE_ADMIN_TOKEN  what `status` shows to an admin port that asks for a token
+  AWS_*                 credentials and profile for the bucket; never in the file
+  any other             read where the file says {env: NAME}
 
 Exit codes:
   0  done
   1  the thing asked for failed; stderr says why
   2  wrong usage
 
-Results go to stdout, logs to stderr. The operator's guide is docs/operations.md, every key of the file is in
-docs/configuration.md.";
+Results go to stdout, logs to stderr.
+
+See also:
+  docs/operations.md     install, capacity, bounds, troubleshooting by symptom, runbooks
+  docs/configuration.md  every key of the file; `tidegate config reference` prints the same
+  docs/security.md       who could gain what, and what stops it
+  docs/tiering.md        what happens to history";
 
 pub(super) const RUN: &str = "\
 Binds every port of the file, then serves until it is told to stop; a port that is taken, a certificate that can't be
 read or any mistake in the file ends it at once. It starts even if no broker answers yet: /readyz says so, and clients
 are served as soon as one does.
 
+Files:
+  the file of -c           read at start, and again at SIGHUP
+  certificates and keys    served anew when they change on disk, without a signal; write beside them and rename
+  store.dir, cache.disk    directories, made if missing
+
 Signals:
-  SIGTERM, SIGINT  stop: listeners close, open connections get time to end, then exit code 0
-  SIGHUP           reload what can be reloaded; the log says what can't
+  SIGTERM, SIGINT  drain: /readyz says 503, connections end between two answers over gateway.drain, what is left is cut,
+                   exit code 0. A second one stops at once
+  SIGHUP           reload zones, fleet, limits, gateway.drain and certificates; the log names what needs a restart. A file
+                   with mistakes changes nothing
 
 Admin port (gateway.admin, by default 127.0.0.1:9644):
   /healthz  200 while the process runs
@@ -42,7 +63,10 @@ Examples:
 Exit codes:
   0  stopped when asked
   1  could not start; stderr says why
-  2  wrong usage";
+  2  wrong usage
+
+See also:
+  docs/operations.md, deploy/systemd, deploy/helm";
 
 pub(super) const CHECK: &str = "\
 Reads the file and the secrets and certificates it names, opens no port, resolves no name. All mistakes are shown at

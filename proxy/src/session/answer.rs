@@ -27,6 +27,16 @@ fn wrong(what: impl ToString) -> Fault {
     Fault::Answer(what.to_string())
 }
 
+/// Of a frame's own length, the first thing in it.
+fn of_length(error: WireError) -> Fault {
+    match error {
+        WireError::Length { value, .. } => {
+            wrong(format!("a frame of {value} bytes: more than `limits.frame`, or less than a header"))
+        }
+        other => wrong(other),
+    }
+}
+
 impl Core {
     /// Decides what happens to the bytes at the front of `bytes`.
     ///
@@ -63,7 +73,7 @@ impl Core {
         let due = *self.due.front().ok_or_else(|| wrong("nobody asked"))?;
         // A SASL token's answer may be empty.
         let min = if due.correlation_id.is_some() { 4 } else { 0 };
-        let len = match frame_len(bytes, min, self.gateway.settings().frame_max).map_err(wrong)? {
+        let len = match frame_len(bytes, min, self.gateway.settings().frame_max).map_err(of_length)? {
             Peek::NeedMore(n) => return Ok(Step::NeedMore(n)),
             Peek::Ready(len) => len,
         };

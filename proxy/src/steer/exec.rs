@@ -99,7 +99,12 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
                 looked = true;
             }
             Plan::Forward => return forward(session, &view, &frame, &request).await,
-            Plan::Flush => return flush(session, payload, &request).await,
+            Plan::Flush => {
+                return match may_know(session, payload, &request).await? {
+                    true => flush(session, payload, &request).await,
+                    false => forward(session, &view, &frame, &request).await,
+                };
+            }
             Plan::Hint(targets) => return hint(session, &view, payload, &request, &targets).await,
             Plan::Legs(legs) => {
                 let tries = Tries { first: round == 1, last: round >= ROUNDS_MAX };
@@ -170,6 +175,12 @@ async fn forward(
     let id = CorrelationId(correlation_id(&frame[LENGTH_PREFIX..]));
     session.core.expect(Some(id), kafka::api::FETCH, request.version);
     session.send_own(frame).await
+}
+
+/// Whether the client may know that something it lists is due elsewhere, and so is there. If it may read none of it, its broker says so itself.
+async fn may_know(session: &mut Session, payload: &[u8], request: &FetchRequest<'_>) -> Result<bool, Fault> {
+    let listed = !request.partitions.is_empty();
+    Ok(!listed || rights::allowed(session, payload, request).await?.contains(&true))
 }
 
 async fn flush(session: &mut Session, payload: &[u8], request: &FetchRequest<'_>) -> Result<(), Fault> {

@@ -1,11 +1,17 @@
 //! Answers that are held in memory, and the room they may take together: `limits.in_flight_bytes`.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use kafka::header::LENGTH_PREFIX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::warn;
+
+/// Lines a second that say that there is no room; every wait is counted.
+const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("ten");
 
 /// The unit in which room is counted, bytes.
 const UNIT: usize = 1024;
@@ -18,6 +24,7 @@ const SMALL: usize = 64 * 1024;
 pub struct Room {
     size: ArcSwap<Size>,
     waits: AtomicU64,
+    lines: DefaultDirectRateLimiter,
 }
 
 /// How much room there is.
@@ -47,7 +54,8 @@ pub struct Held {
 impl Room {
     /// Room for `bytes` in all, for answers of at most `frame_max` each.
     pub fn new(bytes: u64, frame_max: usize) -> Self {
-        Self { size: ArcSwap::from_pointee(Size::of(bytes, frame_max)), waits: AtomicU64::new(0) }
+        let lines = RateLimiter::direct(Quota::per_second(LINES_PER_SECOND));
+        Self { size: ArcSwap::from_pointee(Size::of(bytes, frame_max)), waits: AtomicU64::new(0), lines }
     }
 
     /// As much room as this from now on. What is held is given back to the room it was taken from, so that for a moment
@@ -80,9 +88,16 @@ impl Room {
         match size.units.clone().try_acquire_many_owned(units) {
             Ok(room) => Some(room),
             Err(_) => {
-                self.waits.fetch_add(1, Relaxed);
+                self.count_wait();
                 size.units.clone().acquire_many_owned(units).await.ok()
             }
+        }
+    }
+
+    fn count_wait(&self) {
+        self.waits.fetch_add(1, Relaxed);
+        if self.lines.check().is_ok() {
+            warn!("answers held for clients wait for room: `limits.in_flight_bytes` is reached");
         }
     }
 

@@ -105,4 +105,14 @@ mod tests {
         assert!(interest.note(TopicRef::Id(TopicId([1; 16]))));
         assert_eq!(interest.current().0, ["orders.v1_EU-west"]);
     }
+
+    #[test]
+    fn past_the_bound_new_topics_are_left_out_and_those_watched_stay() {
+        let interest = Interest::default();
+        let id = |n: usize| TopicId((n as u128 + 1).to_be_bytes());
+        assert!((0..TOPICS_MAX).all(|n| interest.note(TopicRef::Id(id(n)))));
+        assert!(!interest.note(TopicRef::Id(id(TOPICS_MAX))) && !interest.note(TopicRef::Name("one-more")));
+        assert!(interest.note(TopicRef::Id(id(7))), "it is watched already");
+        assert_eq!(interest.current().1.len(), TOPICS_MAX);
+    }
 }

@@ -60,7 +60,9 @@ fn first_kept(m: &Manifest, keep: Hot, behind: u64, now: i64) -> Option<Offset> 
     let (mut after, mut to) = (behind + m.bytes(), None);
     for (end, bytes, newest) in spills.chain(entries) {
         after -= bytes;
-        let old = keep.time.is_some_and(|time| now - newest >= time.as_millis() as i64);
+        // Producers write timestamps as they like, and files durations: neither may turn into its opposite.
+        let age = i128::from(now) - i128::from(newest);
+        let old = keep.time.is_some_and(|time| u128::try_from(age).is_ok_and(|age| age >= time.as_millis()));
         let beyond = keep.bytes.is_some_and(|bytes| after >= bytes);
         if !(old || beyond) {
             break;
@@ -121,6 +123,17 @@ mod tests {
         assert_eq!(trim_to(&m, hot(Some(5), None), 0, 9000), Some(Offset(40)));
         assert_eq!(retain_from(&m, hot(None, Some(100)), 0, 0), Some(Offset(40)));
         assert_eq!(trim_to(&m, hot(Some(7), None), 0, 9000), None, "the newest in the spill is 6 s old");
+    }
+
+    #[test]
+    fn no_age_and_no_time_to_keep_are_so_long_that_they_turn_round() {
+        let mut m = manifest();
+        let for_ever = Hot { time: Some(Duration::from_millis(u64::MAX)), bytes: None };
+        assert_eq!(retain_from(&m, for_ever, 0, i64::MAX), None, "kept for ever");
+        m.entries[0].max_timestamp = i64::MIN;
+        assert_eq!(retain_from(&m, hot(Some(10), None), 0, i64::MAX), Some(Offset(40)), "as old as can be");
+        m.entries[0].max_timestamp = i64::MAX;
+        assert_eq!(retain_from(&m, hot(Some(0), None), 0, 0), None, "from the future");
     }
 
     #[test]

@@ -158,3 +158,35 @@ async fn an_offset_that_a_broker_lacks_is_refused_at_once_where_no_rule_tiers_th
     drop((client, own));
     let _ = within(run).await;
 }
+
+/// The same fetch as one that goes on in a session (KIP-227), in a version that has them.
+fn continued(id: i32) -> Vec<u8> {
+    let mut frame = testing::fetch(12, id, &[("t", 1)]);
+    let at = FetchRequest::parse(&frame[4..], 12).expect("a Fetch").session_at().expect("it has a session");
+    frame[4 + at + 4..4 + at + 8].copy_from_slice(&1i32.to_be_bytes());
+    frame
+}
+
+#[tokio::test]
+async fn only_who_may_read_it_is_told_by_a_flush_that_a_topic_is_there() {
+    for (said, flushed) in [(OFFSET_OUT_OF_RANGE, true), (TOPIC_AUTHORIZATION_FAILED, false)] {
+        let (core, _near) = core();
+        let (mut client, mut own, session) = session(core).await;
+        let run = tokio::spawn(session.run());
+        client.write_all(&continued(9)).await.expect("a request");
+        let question = within(read_frame(&mut own)).await.expect("a probe");
+        assert_eq!(asked(&question), (12, 1 << 62));
+        tell(&mut own, &question, said, b"").await;
+        if !flushed {
+            let question = within(read_frame(&mut own)).await.expect("the fetch itself");
+            assert_eq!(asked(&question), (12, 0));
+            tell(&mut own, &question, said, b"").await;
+        }
+        let payload = within(read_frame(&mut client)).await.expect("an answer");
+        let answer = Answer::parse(&payload, 12).expect("an answer");
+        assert_eq!((answer.session_id, answer.partitions.is_empty()), (0, flushed));
+        assert!(flushed || answer.partitions[0].error == said);
+        drop((client, own));
+        let _ = within(run).await;
+    }
+}
