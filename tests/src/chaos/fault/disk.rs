@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::json;
 
 use super::Inflicted;
 use crate::chaos::client::cold_consumer;
 use crate::chaos::stage::{OLD, Stage, ZONES};
-use crate::raw::Raw;
 use crate::wait;
 
 const LIMIT: Duration = Duration::from_secs(90);
+/// Signals after which a log of a line for each must have filled its last page.
+const SIGNALS_MAX: usize = 200;
 /// What the filler leaves alone for, once nothing fits: the cache may make room any time.
 const PACE: Duration = Duration::from_millis(5);
 
@@ -71,19 +72,19 @@ fn read_here(stage: &Stage, zone: usize) -> Result<()> {
     consumer.records(3 * OLD.0 as usize, LIMIT).map(|_| ())
 }
 
-/// Gives the gateway something to log until its log doesn't grow any more: the last page of a file has some room.
-fn wait_log_full(stage: &Stage, zone: usize) -> Result<()> {
-    let (mut length, mut still) = (0, 0);
-    wait::until_true("the log to be full", LIMIT, || {
-        let mut stranger = Raw::connect(stage.sites[zone].address())?;
-        stranger.write(b"GET / HTTP/1.1\r\n\r\n")?;
-        ensure!(stranger.closes_within(LIMIT)?, "a stranger is let in");
-        let now = stage.gateways[zone].log()?.len();
-        still = if now == length { still + 1 } else { 0 };
-        length = now;
-        // Ten lines a second are logged of these, and there are 50 ms between two looks.
-        Ok(still >= 20)
-    })
+/// Gives the gateway something to log until its log doesn't grow any more, for the last page of a file has some room;
+/// and a bit longer. A task that ended over a line that it can't write would not answer the next signal.
+fn fill_log(stage: &mut Stage, zone: usize) -> Result<()> {
+    let mut still = 0;
+    for _ in 0..SIGNALS_MAX {
+        let before = stage.gateways[zone].log()?.len();
+        reload(stage, zone)?;
+        still = if stage.gateways[zone].log()?.len() == before { still + 1 } else { 0 };
+        if still == 3 {
+            return Ok(());
+        }
+    }
+    bail!("the log grows on a full disk")
 }
 
 /// SIGHUP, which says in the log what comes of it.
@@ -103,9 +104,7 @@ impl Inflicted for DiskFull {
             Ok(disk_errors(stage, self.zone)? > self.errors_before)
         };
         wait::until_true("the gateway to fail to keep a block", LIMIT, met)?;
-        wait_log_full(stage, self.zone)?;
-        // What has something to log goes on, too: a task that ended over it would not answer a second signal.
-        (0..2).try_for_each(|_| reload(stage, self.zone))
+        fill_log(stage, self.zone)
     }
 
     fn heal(self: Box<Self>, stage: &mut Stage) -> Result<()> {
