@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use rcgen::{
@@ -54,7 +55,14 @@ impl Authority {
     pub fn issue(&self, name: &str, hosts: &[String]) -> Result<Identity> {
         let mut subject = DistinguishedName::new();
         subject.push(DnType::CommonName, name);
-        self.issue_to(name, subject, hosts)
+        self.issue_to(name, subject, hosts, None)
+    }
+
+    /// The same, valid until then, to the second.
+    pub fn issue_until(&self, end: SystemTime, name: &str, hosts: &[String]) -> Result<Identity> {
+        let mut subject = DistinguishedName::new();
+        subject.push(DnType::CommonName, name);
+        self.issue_to(name, subject, hosts, Some(end))
     }
 
     /// A certificate for a client whose subject Java prints as `CN=name,O=organization`.
@@ -62,13 +70,22 @@ impl Authority {
         let mut subject = DistinguishedName::new();
         subject.push(DnType::OrganizationName, organization);
         subject.push(DnType::CommonName, name);
-        self.issue_to(name, subject, &[])
+        self.issue_to(name, subject, &[], None)
     }
 
-    fn issue_to(&self, name: &str, subject: DistinguishedName, hosts: &[String]) -> Result<Identity> {
+    fn issue_to(
+        &self,
+        name: &str,
+        subject: DistinguishedName,
+        hosts: &[String],
+        end: Option<SystemTime>,
+    ) -> Result<Identity> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(hosts.to_vec())?;
         params.distinguished_name = subject;
+        if let Some(end) = end {
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + end.duration_since(UNIX_EPOCH)?;
+        }
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let cert = params.signed_by(&key, &self.issuer)?;

@@ -18,6 +18,7 @@
 pub mod apps;
 pub mod cache;
 pub mod certs;
+pub mod chaos;
 pub mod clients;
 pub mod clock;
 pub mod cluster;

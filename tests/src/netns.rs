@@ -8,11 +8,13 @@
 //! ```
 //!
 //! What stays in a zone goes over its `lo` and is never counted. The bridge has a namespace of its own, because
-//! a firewall of the machine (Docker's, say) would filter it. Needs root, iproute2 and kcat: ask [`missing`] first.
+//! a firewall of the machine (Docker's, say) would filter it. Needs root and iproute2: ask [`missing_zones`] first, or
+//! [`missing`] for those who need kcat, too.
 
 mod client;
 mod command;
 mod counters;
+mod faults;
 mod ip;
 mod stage;
 
@@ -26,6 +28,7 @@ use anyhow::{Context, Result};
 pub use client::Client;
 pub(crate) use command::inside;
 pub use counters::{Background, Flow, Load, Window};
+pub use faults::GHOST;
 pub use stage::{Path, Stage};
 
 use crate::wait;
@@ -46,16 +49,19 @@ pub struct Zones {
     _turn: File,
 }
 
-/// Why zones or the client that every test uses can't be had here, if they can't; found out once.
+/// Why zones or the client that tests of bytes use can't be had here, if they can't.
 pub fn missing() -> Option<String> {
+    let kcat = Command::new("kcat").arg("-V").output();
+    kcat.err().map(|error| format!("kcat is needed as a client: {error}")).or_else(missing_zones)
+}
+
+/// Why zones can't be had here, if they can't; found out once.
+pub fn missing_zones() -> Option<String> {
     static ANSWER: OnceLock<Option<String>> = OnceLock::new();
     ANSWER.get_or_init(probe).clone()
 }
 
 fn probe() -> Option<String> {
-    if let Err(error) = Command::new("kcat").arg("-V").output() {
-        return Some(format!("kcat is needed as a client: {error}"));
-    }
     let name = format!("tg-probe-{}", std::process::id());
     let made = ip::run(&format!("netns add {name}"));
     if made.is_ok() {

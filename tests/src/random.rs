@@ -4,17 +4,22 @@
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
+/// `$SEED`, or a fixed seed; says which on standard error.
+pub fn seed() -> u64 {
+    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_124);
+    eprintln!("SEED={seed}");
+    seed
+}
+
 impl Random {
     /// From this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// From `$SEED`, or a fixed seed; says which on standard error.
+    /// From [`seed`].
     pub fn from_env() -> Self {
-        let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_124);
-        eprintln!("SEED={seed}");
-        Self(seed)
+        Self::new(seed())
     }
 
     /// Another generator that follows from this one: one for each thread, say.

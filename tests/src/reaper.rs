@@ -12,18 +12,20 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, Result};
 
-/// Lines are `+pid N`, `-pid N` or `dir PATH`; at the end of input the noted pids are killed first.
+/// Lines are `+pid N`, `-pid N`, `mount PATH` or `dir PATH`; at the end of input the noted pids are killed first.
 const SCRIPT: &str = r#"
 pids=" "; nl='
-'; dirs=""
+'; dirs=""; mounts=""
 while read -r what value; do
   case $what in
     +pid) pids="$pids$value " ;;
     -pid) pids=$(printf %s "$pids" | sed "s/ $value / /") ;;
+    mount) mounts="$mounts$value$nl" ;;
     dir) dirs="$dirs$value$nl" ;;
   esac
 done
 for pid in $pids; do kill -9 "$pid"; done
+printf %s "$mounts" | while read -r mount; do umount -l "$mount"; done
 printf %s "$dirs" | while read -r dir; do rm -rf -- "$dir"; done
 "#;
 
@@ -65,4 +67,9 @@ pub fn forget(pid: u32) -> Result<()> {
 /// Notes a folder that must not outlive this process.
 pub fn note_dir(dir: &Path) -> Result<()> {
     tell(&format!("dir {}", dir.display()))
+}
+
+/// Notes a file system that must not stay mounted after this process.
+pub fn note_mount(at: &Path) -> Result<()> {
+    tell(&format!("mount {}", at.display()))
 }

@@ -66,7 +66,9 @@ impl Signals {
 
 fn log(json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that can't be written (a full disk) is lost. Otherwise it would be told to stderr, and that panics.
+    let lines = tracing_subscriber::fmt().log_internal_errors(false);
+    let lines = lines.with_env_filter(filter).with_writer(std::io::stderr);
     match json {
         true => lines.json().init(),
         false => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

@@ -17,7 +17,7 @@ use super::security::{self, Security};
 use super::spec::{Reading, Writing};
 use super::writer::Writer;
 use crate::process::Process;
-use crate::reaper;
+use crate::{netns, reaper};
 
 /// A Kafka client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,17 +84,22 @@ impl Driver {
 
     /// Starts a consumer.
     pub fn spawn_consumer(self, reading: &Reading) -> Result<Reader> {
-        Ok(Reader::driven(Driven::spawn(self, &reading.args(), &reading.security)?))
+        Ok(Reader::driven(Driven::spawn(
+            self,
+            &reading.args(),
+            &reading.security,
+            reading.namespace.as_deref(),
+        )?))
     }
 
     /// Starts a producer.
     pub fn spawn_producer(self, writing: &Writing) -> Result<Writer> {
-        Ok(Writer::driven(Driven::spawn(self, &writing.args(), &writing.security)?))
+        Ok(Writer::driven(Driven::spawn(self, &writing.args(), &writing.security, None)?))
     }
 
     /// Puts the client's admin API through the script; the outcome of every step.
     pub fn administer(self, task: &Administering, limit: Duration) -> Result<Vec<Step>> {
-        admin::outcomes(Driven::spawn(self, &task.args(), &task.security)?, limit)
+        admin::outcomes(Driven::spawn(self, &task.args(), &task.security, None)?, limit)
     }
 
     /// Which argument of `install.sh` brings it.
@@ -142,7 +147,7 @@ pub(super) struct Driven {
 }
 
 impl Driven {
-    fn spawn(driver: Driver, args: &[String], security: &Security) -> Result<Self> {
+    fn spawn(driver: Driver, args: &[String], security: &Security, namespace: Option<&str>) -> Result<Self> {
         driver.install()?;
         let dir = tempfile::Builder::new().prefix("tidegate-client-").tempdir()?.keep();
         reaper::note_dir(&dir)?;
@@ -152,7 +157,7 @@ impl Driven {
         if let Some(password) = security.password() {
             command.env(security::PASSWORD, password);
         }
-        let mut process = Process::spawn_piped(&mut command, &log)?;
+        let mut process = Process::spawn_piped(&mut netns::inside(namespace, command), &log)?;
         let input = process.child().stdin.take();
         let output = process.child().stdout.take().context("a driver without output")?;
         let feed = Arc::new(Feed::default());

@@ -87,6 +87,8 @@ pub struct Reading {
     pub security: Security,
     /// Further options under the client's own names.
     pub props: Value,
+    /// The network namespace it runs in, if not this process's own.
+    pub namespace: Option<String>,
 }
 
 impl Reading {
@@ -109,7 +111,14 @@ impl Reading {
             keys: false,
             security: Security::default(),
             props: json!({}),
+            namespace: None,
         }
+    }
+
+    /// Runs it inside a network namespace.
+    pub fn inside(mut self, namespace: Option<String>) -> Self {
+        self.namespace = namespace;
+        self
     }
 
     /// Sets the client id, where a zone tag may stand (`zone=az2`).

@@ -50,17 +50,22 @@ impl Gateway {
 
     /// The same with environment variables.
     pub fn start_with(yaml: &str, env: &[(&str, &str)]) -> Result<Self> {
-        Self::launch(yaml, env, None, &[])
+        Self::launch(yaml, env, None, &[], &std::env::temp_dir())
     }
 
     /// Like [`Gateway::start`], with a log line a JSON object.
     pub fn start_logging_json(yaml: &str) -> Result<Self> {
-        Self::launch(yaml, &[], None, &["--log-format", "json"])
+        Self::launch(yaml, &[], None, &["--log-format", "json"], &std::env::temp_dir())
     }
 
     /// Like [`Gateway::start`], inside a network namespace.
     pub fn start_in(namespace: &str, yaml: &str) -> Result<Self> {
-        Self::launch(yaml, &[], Some(namespace.to_owned()), &[])
+        Self::launch(yaml, &[], Some(namespace.to_owned()), &[], &std::env::temp_dir())
+    }
+
+    /// The same with its file and its log below `home`, and perhaps in no namespace of its own.
+    pub fn start_at(home: &Path, namespace: Option<String>, yaml: &str) -> Result<Self> {
+        Self::launch(yaml, &[], namespace, &[], home)
     }
 
     fn launch(
@@ -68,8 +73,9 @@ impl Gateway {
         env: &[(&str, &str)],
         namespace: Option<String>,
         flags: &'static [&'static str],
+        home: &Path,
     ) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("tidegate-gateway-").tempdir()?;
+        let dir = tempfile::Builder::new().prefix("tidegate-gateway-").tempdir_in(home)?;
         reaper::note_dir(dir.path())?;
         fs::write(config_file(dir.path()), yaml)?;
         let admin = admin_address(yaml).context("no gateway.admin in the configuration")?;
