@@ -46,6 +46,9 @@ pub fn run(length: Duration, seed: u64) -> Result<()> {
     let possible: Vec<Kind> =
         Kind::ALL.into_iter().filter(|kind| impossible.iter().all(|(not, _)| not != kind)).collect();
     let mut schedule = Schedule::new(Random::new(seed), &possible, length >= LONG);
+    if let Some(wanted) = wanted(&possible)? {
+        schedule = schedule.beginning_with(wanted);
+    }
     let crowd = Crowd::start(&stage)?;
     let mut count = 0;
     while !schedule.is_round_done() || began.elapsed() < length {
@@ -62,6 +65,20 @@ pub fn run(length: Duration, seed: u64) -> Result<()> {
     crowd.end(&stage).with_context(|| format!("SEED={seed}: at the end"))?;
     stage.verify().with_context(|| format!("SEED={seed}: the store at the end"))?;
     say(&format!("chaos: {count} faults in {} s, no promise broken\n", began.elapsed().as_secs()))
+}
+
+/// What `$CHAOS_FAULTS` asks for first, like `ZoneCut:az1,DiskFull:az1`: to have one thing again that a long run found.
+fn wanted(possible: &[Kind]) -> Result<Option<Vec<Strike>>> {
+    let Ok(text) = std::env::var("CHAOS_FAULTS") else { return Ok(None) };
+    let strike = |word: &str| {
+        let (kind, zone) = word.split_once(':')?;
+        let kind = possible.iter().find(|possible| format!("{possible:?}") == kind)?;
+        let zone = stage::ZONES.iter().position(|name| *name == zone)?;
+        Some(Strike { kind: *kind, zone })
+    };
+    let all: Option<Vec<Strike>> = text.split(',').map(strike).collect();
+    all.map(Some)
+        .with_context(|| format!("CHAOS_FAULTS={text}: write {possible:?}, each with :az1, :az2 or :az3"))
 }
 
 /// One or two faults, from the first to the last of them.

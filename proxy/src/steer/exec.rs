@@ -18,7 +18,7 @@ use crate::session::fault::Fault;
 use crate::session::sasl;
 use crate::steer::legs::{self, version_of};
 use crate::steer::merge::{Outcome, merge, record_bytes};
-use crate::steer::plan::{Leg, Plan, Server, plan};
+use crate::steer::plan::{Leg, Plan, Server, is_behind, plan};
 use crate::steer::{OFFSET_OUT_OF_RANGE, may_be_in_tier};
 use crate::steer::{facts, has_gateway, is_follower_trouble, note_forward, offsets, reads_zone, rights};
 use crate::tier::trim;
@@ -75,6 +75,11 @@ async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     let version = i16::from_be_bytes([payload[2], payload[3]]);
     let request = FetchRequest::parse(payload, version).map_err(wrong)?;
     let (mut view, mut learned, mut looked) = (session.core.gateway.cluster.view(), false, false);
+    if is_behind(&view, &request) {
+        let mark = session.core.traces.mark();
+        view = session.core.gateway.cluster.second_opinion(REFRESH_WAIT).await;
+        session.core.traces.step("doubt", mark, Vec::new);
+    }
     for round in 1.. {
         match decide(session, &view, &request, (learned, looked)) {
             Plan::Learn(mut topics) => {

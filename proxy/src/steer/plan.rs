@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use config::Zone;
 use kafka::fetch::request::{FetchPartition, FetchRequest, Session, VERSION_FOLLOWERS};
-use kafka::types::{BrokerId, Offset};
+use kafka::types::{BrokerId, LeaderEpoch, Offset};
 use tiering::tier::Extent;
 
 use crate::steer::memory::Memory;
@@ -237,4 +237,12 @@ fn legs(own: BrokerId, routes: &[Route]) -> Vec<Leg> {
         }
     }
     legs
+}
+
+/// Whether the client knows of a later leader than the view does: the broker that we ask may have been cut off, and not know it yet.
+pub fn is_behind(view: &View, request: &FetchRequest<'_>) -> bool {
+    request.partitions.iter().any(|p| {
+        let known = view.partition(p.topic, p.partition).map(|v| v.epoch);
+        known.is_some_and(|known| known >= LeaderEpoch(0) && p.current_leader_epoch > known)
+    })
 }

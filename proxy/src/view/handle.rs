@@ -10,6 +10,7 @@ use kafka::types::BrokerId;
 use tokio::sync::{Notify, watch};
 
 use crate::view::View;
+use crate::view::doubts::Doubts;
 use crate::view::interest::{Interest, TopicKey};
 use crate::view::signals::Switchboard;
 
@@ -21,6 +22,7 @@ pub struct ClusterHandle {
     pub(super) due: watch::Receiver<Option<Instant>>,
     pub(super) interest: Arc<Interest>,
     pub(super) nudge: Arc<Notify>,
+    pub(super) doubts: Arc<Doubts>,
     pub(super) zones: Arc<ArcSwap<BTreeMap<BrokerId, Zone>>>,
     /// Wake-up calls by broker.
     pub signals: Arc<Switchboard>,
@@ -46,6 +48,12 @@ impl ClusterHandle {
     /// Asks for a refresh soon.
     pub fn nudge(&self) {
         self.nudge.notify_one();
+    }
+
+    /// Waits, `wait` at most, for the view of another broker than the one that has been asked so far, and returns the newest either way.
+    pub async fn second_opinion(&self, wait: Duration) -> Arc<View> {
+        self.doubts.raise();
+        self.refreshed(wait).await
     }
 
     /// Waits, `wait` at most, for the first view; `None` if it has not come by then.
@@ -105,6 +113,7 @@ impl ClusterHandle {
             due: watch::channel(Some(Instant::now())).1,
             interest: Arc::default(),
             nudge: Arc::default(),
+            doubts: Arc::default(),
             zones: Arc::default(),
             signals: Arc::default(),
         }

@@ -2,6 +2,7 @@
 //!
 //! A request loads one [`View`] and decides by it alone. Only [`watch`] makes views.
 
+pub mod doubts;
 pub mod handle;
 pub mod health;
 pub mod interest;

@@ -81,6 +81,7 @@ impl Watcher {
             due: next_due,
             interest: Arc::default(),
             nudge: Arc::default(),
+            doubts: Arc::default(),
             zones: Arc::new(ArcSwap::from_pointee(zones)),
             signals: Arc::default(),
         };
@@ -161,7 +162,9 @@ impl Watcher {
     async fn refresh(&mut self) -> Result<(), RefreshError> {
         let (names, ids) = self.handle.interest.current();
         let known = live_addresses(&self.views.borrow());
-        let asking = ask(self.source.clone(), self.connection.take(), known, &names, &ids);
+        // Without a connection the next broker in turn is asked.
+        let connection = self.connection.take().filter(|_| !self.handle.doubts.take(Instant::now()));
+        let asking = ask(self.source.clone(), connection, known, &names, &ids);
         tokio::pin!(asking);
         // News of brokers' health is heard meanwhile: the broker that is being asked may be the one that stopped.
         let asked = loop {

@@ -20,6 +20,7 @@ pub(super) struct Schedule {
     random: Random,
     kinds: Vec<Kind>,
     first_round: VecDeque<Kind>,
+    wanted: VecDeque<Strike>,
     pairs: bool,
 }
 
@@ -30,16 +31,30 @@ impl Schedule {
         for n in (1..first_round.len()).rev() {
             first_round.swap(n, random.below(n + 1));
         }
-        Self { random, kinds: kinds.to_vec(), first_round: first_round.into(), pairs }
+        Self {
+            random,
+            kinds: kinds.to_vec(),
+            first_round: first_round.into(),
+            wanted: VecDeque::new(),
+            pairs,
+        }
+    }
+
+    /// First these, in this order.
+    pub(super) fn beginning_with(self, first: Vec<Strike>) -> Self {
+        Self { wanted: first.into(), first_round: VecDeque::new(), ..self }
     }
 
     /// Whether each kind was drawn.
     pub(super) fn is_round_done(&self) -> bool {
-        self.first_round.is_empty()
+        self.first_round.is_empty() && self.wanted.is_empty()
     }
 
     /// What strikes next, at once.
     pub(super) fn draw(&mut self) -> Vec<Strike> {
+        if let Some(strike) = self.wanted.pop_front() {
+            return vec![strike];
+        }
         let zone = self.random.below(3);
         if let Some(kind) = self.first_round.pop_front() {
             return vec![Strike { kind, zone }];

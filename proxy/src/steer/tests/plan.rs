@@ -1,12 +1,12 @@
 use std::time::{Duration, Instant};
 
-use kafka::fetch::request::{FetchRequest, Session, TopicRef};
-use kafka::types::{BrokerId, Offset, Partition};
+use kafka::fetch::request::{Ask, FetchPartition, FetchRequest, Session, TopicRef, encode};
+use kafka::types::{BrokerId, LeaderEpoch, Offset, Partition};
 use tiering::tier::Extent;
 
 use crate::app::testing::{brokers, fetch, three, topic, topic_id, zone};
 use crate::steer::memory::Memory;
-use crate::steer::plan::{Facts, Leg, Plan, Server, plan, reads_zone};
+use crate::steer::plan::{Facts, Leg, Plan, Server, is_behind, plan, reads_zone};
 use crate::view::interest::TopicKey;
 use crate::view::{BrokerState, View};
 
@@ -350,4 +350,34 @@ fn an_offset_a_broker_lacks_is_looked_for_in_the_tier_once_and_then_read_there_o
     let looked = Case { looked: true, ..beyond() };
     assert_eq!(looked.plan(&[1]), Plan::Forward, "nowhere: the broker says so");
     assert_eq!(beyond().later(10_001).plan(&[1]), Plan::Forward, "it passes");
+}
+
+#[test]
+fn a_client_that_knows_of_a_later_leader_shows_that_the_view_is_behind() {
+    let with_epoch = |known: i32| {
+        let mut topic = topic("t", &[(Some(1), &[1])]);
+        topic.partitions.values_mut().for_each(|p| p.epoch = LeaderEpoch(known));
+        View::of(three(), vec![topic])
+    };
+    let behind = |known: i32, asked: i32| {
+        let p = FetchPartition::new(TopicRef::Name("t"), Partition(0), Offset(0), LeaderEpoch(asked), 1);
+        let ask = Ask {
+            version: 11,
+            correlation_id: 1,
+            max_wait_ms: 0,
+            min_bytes: 1,
+            max_bytes: 1,
+            isolation_level: 0,
+        };
+        let frame = encode(ask, "consumer", &[&p]);
+        is_behind(&with_epoch(known), &FetchRequest::parse(&frame[4..], 11).unwrap())
+    };
+    let table = [(3, 4, true), (3, 3, false), (3, 2, false), (3, -1, false), (-1, 4, false), (0, 1, true)];
+    for (known, asked, expected) in table {
+        assert_eq!(behind(known, asked), expected, "{known} known, {asked} asked");
+    }
+    assert!(!is_behind(
+        &View::of(three(), vec![]),
+        &FetchRequest::parse(&fetch(11, 1, &[("t", 0)])[4..], 11).unwrap()
+    ));
 }
