@@ -12,25 +12,25 @@ pub struct Doubts(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    raised: bool,
-    taken: Option<Instant>,
+    raised: Option<Instant>,
+    taken: bool,
 }
 
 impl Doubts {
-    /// Another broker should be asked.
-    pub fn raise(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).raised = true;
+    /// Another broker should be asked. Whether that is going to be, for this: not if there was a doubt just now.
+    pub fn raise(&self, now: Instant) -> bool {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.raised.is_some_and(|raised| now.saturating_duration_since(raised) < EVERY) {
+            return false;
+        }
+        *state = State { raised: Some(now), taken: false };
+        true
     }
 
     /// Whether to ask another broker now.
-    pub fn take(&self, now: Instant) -> bool {
+    pub fn take(&self) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = state.taken.is_some_and(|taken| now.saturating_duration_since(taken) < EVERY);
-        if !state.raised || lately {
-            return false;
-        }
-        *state = State { raised: false, taken: Some(now) };
-        true
+        state.raised.is_some() && !std::mem::replace(&mut state.taken, true)
     }
 }
 
@@ -41,12 +41,12 @@ mod tests {
     #[test]
     fn a_doubt_counts_once_and_however_many_there_are_one_a_second() {
         let (doubts, begin) = (Doubts::default(), Instant::now());
-        assert!(!doubts.take(begin), "nobody doubts");
-        doubts.raise();
-        assert!(doubts.take(begin));
-        assert!(!doubts.take(begin), "taken");
-        doubts.raise();
-        assert!(!doubts.take(begin + EVERY / 2));
-        assert!(doubts.take(begin + EVERY), "it was not forgotten");
+        assert!(!doubts.take(), "nobody doubts");
+        assert!(doubts.raise(begin));
+        assert!(!doubts.raise(begin), "it is known");
+        assert!(doubts.take());
+        assert!(!doubts.take(), "taken");
+        assert!(!doubts.raise(begin + EVERY / 2) && !doubts.take(), "just now");
+        assert!(doubts.raise(begin + EVERY) && doubts.take());
     }
 }

@@ -163,7 +163,7 @@ impl Watcher {
         let (names, ids) = self.handle.interest.current();
         let known = live_addresses(&self.views.borrow());
         // Without a connection the next broker in turn is asked.
-        let connection = self.connection.take().filter(|_| !self.handle.doubts.take(Instant::now()));
+        let connection = self.connection.take().filter(|_| !self.handle.doubts.take());
         let asking = ask(self.source.clone(), connection, known, &names, &ids);
         tokio::pin!(asking);
         // News of brokers' health is heard meanwhile: the broker that is being asked may be the one that stopped.
