@@ -1,4 +1,4 @@
-//! `make clients`: every client against every check, as a table (kept in docs/clients.md). One cell, again and again:
+//! `make clients`: every client against every trouble, as a table (kept in docs/clients.md). One cell, again and again:
 //! `CLIENT=kafkajs TROUBLE="follower out of sync" ROUNDS=6 make clients`.
 
 #![cfg(feature = "slow")]
