@@ -61,7 +61,7 @@ fn written(
 ) -> Result<String> {
     let wrote = client.write(&shape(client.writing(stage, Door::Scram, topic, RECORDS)))?;
     ensure!(wrote.records() == RECORDS, "{} of {RECORDS} acknowledged: {wrote}", wrote.records());
-    let truth = Truth::read(stage, topic, Isolation::Uncommitted)?;
+    let truth = Truth::read_after(stage, topic, &wrote)?;
     truth.holds(&wrote)?;
     truth.once()?;
     ensure!(truth.keys.len() as u64 == RECORDS, "{} records in the log", truth.keys.len());

@@ -39,6 +39,21 @@ impl Truth {
         Ok(Self { keys: all_of(&consumer)? })
     }
 
+    /// The same once everything acknowledged can be read: a leader alone acknowledges what followers don't have yet
+    /// (`acks=1`), and nobody is shown that.
+    pub(super) fn read_after(stage: &Stage, topic: &str, acknowledged: &History) -> Result<Self> {
+        for (partition, range) in
+            stage.partitions().into_iter().filter_map(|p| Some((p, acknowledged.range(p)?)))
+        {
+            wait::until_true(
+                &format!("readers of {topic}-{partition} to be shown {range:?}"),
+                LIMIT,
+                || Ok(stage.admin.offsets(topic, partition)?.1 >= range.end),
+            )?;
+        }
+        Self::read(stage, topic, Isolation::Uncommitted)
+    }
+
     /// Every record that was acknowledged stands where it was said to stand.
     pub(super) fn holds(&self, acknowledged: &History) -> Result<()> {
         ensure!(
