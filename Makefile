@@ -38,8 +38,11 @@ bench: release ## side by side with HAProxy, Envoy and Kroxylicious; ARGS="--qui
 soak: release ## 10,000 connections that come and go, MINUTES=30: memory and descriptors end where they began
 	TIDEGATE_BIN=$(abspath $(TARGET))/release/tidegate $(CARGO) run --release -p tidegate-benches --bin bench -- --only soak --minutes $(or $(MINUTES),30)
 
-clients: build ## the client matrix, seven clients; CLIENT=kafkajs TROUBLE="gateway killed" ROUNDS=6 for one cell
-	$(TEST) --features slow --test clients -- $(ONE_AT_A_TIME) --nocapture
+# One check or trouble is one of the two matrices.
+MATRICES = $(if $(CHECK),--test matrix,$(if $(TROUBLE),--test clients,--test matrix --test clients))
+
+clients: build ## two client matrices, all clients; CLIENT=kafkajs CHECK="cold reads", or TROUBLE="gateway killed" ROUNDS=6
+	$(TEST) --features slow $(MATRICES) -- $(ONE_AT_A_TIME) --nocapture
 
 chaos: build ## an hour of ten faults under load, two at once, with a history checker; SEED=7, CHAOS_MINUTES=10
 	CHAOS_MINUTES=$(or $(CHAOS_MINUTES),60) SEED=$(or $(SEED),$(shell date +%s)) $(TEST) --test chaos -- $(ONE_AT_A_TIME) --nocapture

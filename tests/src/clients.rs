@@ -12,11 +12,12 @@
 
 mod admin;
 mod args;
+mod chosen;
 mod driver;
 mod feed;
 mod history;
 mod line;
-mod placement;
+pub(crate) mod placement;
 mod reader;
 mod security;
 mod spec;
@@ -25,6 +26,7 @@ mod trouble;
 mod writer;
 
 pub use admin::{Administering, Outcome, STEPS, Step};
+pub use chosen::chosen;
 pub use driver::Driver;
 pub use history::{Fault, History};
 pub use reader::Reader;

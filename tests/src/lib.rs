@@ -32,6 +32,7 @@ pub mod java;
 pub mod javac;
 pub mod jwt;
 pub mod kafka_dist;
+pub mod matrix;
 pub mod maven;
 pub mod netns;
 pub mod ports;

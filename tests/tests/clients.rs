@@ -1,4 +1,4 @@
-//! `make clients`: every client against every check, as a table (kept in docs/clients.md). One cell, again and again:
+//! `make clients`: every client against every trouble, as a table (kept in docs/clients.md). One cell, again and again:
 //! `CLIENT=kafkajs TROUBLE="follower out of sync" ROUNDS=6 make clients`.
 
 #![cfg(feature = "slow")]
@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use tidegate_tests::clients::{Driver, Stage, Trouble};
+use tidegate_tests::clients::{Driver, Stage, Trouble, chosen};
 
 /// How long a reader may take to read what is acknowledged by now. kafkajs sleeps when it changes brokers, and
 /// some wait half a minute for an answer that never comes.
@@ -40,18 +40,6 @@ fn every_client_passes_every_check() {
     let table = written(&rows, &names, &mut faults);
     println!("\n{table}\n{faults}");
     assert!(faults.is_empty(), "{faults}");
-}
-
-/// Those of `all` that the environment variable names, or all.
-fn chosen<T: Copy>(variable: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Vec<T> {
-    let Ok(wanted) = std::env::var(variable) else { return all.to_vec() };
-    let chosen: Vec<T> = all.iter().copied().filter(|one| name(*one) == wanted).collect();
-    assert!(
-        !chosen.is_empty(),
-        "{variable}={wanted}: there are {:?}",
-        all.iter().map(|one| name(*one)).collect::<Vec<_>>()
-    );
-    chosen
 }
 
 /// How often each trouble comes.

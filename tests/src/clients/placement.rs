@@ -12,7 +12,7 @@ const METADATA: i16 = 3;
 const VERSION: i16 = 1;
 
 /// The partitions of `topic`, as the broker at `address` sees them now.
-pub(super) fn ask(address: &str, topic: &str) -> Result<Vec<PartitionState>> {
+pub(crate) fn ask(address: &str, topic: &str) -> Result<Vec<PartitionState>> {
     let mut body = 1i32.to_be_bytes().to_vec();
     put_string(&mut body, topic, false);
     let answer = Raw::connect(address)?.call(1, METADATA, VERSION, &body)?;

@@ -27,6 +27,11 @@ impl Reader {
         self.feed.wait(&what, limit, |history| history.records() >= count).with_context(|| self.log_tail())
     }
 
+    /// Waits at most `limit` until what it saw is as `wanted`; `what` is that, in words.
+    pub fn wait(&self, what: &str, limit: Duration, wanted: impl Fn(&History) -> bool) -> Result<()> {
+        self.feed.wait(what, limit, wanted).with_context(|| self.log_tail())
+    }
+
     /// Waits at most `limit` until the reader holds as many partitions.
     pub fn wait_assigned(&self, partitions: usize, limit: Duration) -> Result<()> {
         let all = |history: &History| history.assigned().is_some_and(|a| a.len() == partitions);

@@ -103,7 +103,7 @@ func consume(ctx context.Context, o protocol.Options, out *protocol.Output, opti
 	}
 	out.Event("ready", nil)
 	if o.Assign {
-		out.Event("assigned", map[string]any{"partitions": o.Partitions})
+		out.Partitions("assigned", o.Partitions)
 	}
 	for ctx.Err() == nil && (o.UntilCount == 0 || out.Total() < o.UntilCount) {
 		deliver(client.PollFetches(ctx), out)
@@ -136,7 +136,7 @@ func reading(o protocol.Options, out *protocol.Output) []kgo.Opt {
 	}
 	tell := func(event string) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, given map[string][]int32) {
-			out.Event(event, map[string]any{"partitions": given[o.Topic]})
+			out.Partitions(event, given[o.Topic])
 		}
 	}
 	options := []kgo.Opt{

@@ -46,7 +46,7 @@ func consumeAssigned(ctx context.Context, o protocol.Options, out *protocol.Outp
 		go reportPartition(claim.Errors(), out)
 		all.Go(func() { reader.read(ctx, claim.Messages(), func(*sarama.ConsumerMessage) {}); claim.AsyncClose() })
 	}
-	out.Event("assigned", map[string]any{"partitions": o.Partitions})
+	out.Partitions("assigned", o.Partitions)
 	all.Wait()
 	return consumer.Close()
 }
@@ -59,12 +59,12 @@ type reader struct {
 }
 
 func (r *reader) Setup(session sarama.ConsumerGroupSession) error {
-	r.out.Event("assigned", map[string]any{"partitions": session.Claims()[r.o.Topic]})
+	r.out.Partitions("assigned", session.Claims()[r.o.Topic])
 	return nil
 }
 
 func (r *reader) Cleanup(session sarama.ConsumerGroupSession) error {
-	r.out.Event("revoked", map[string]any{"partitions": session.Claims()[r.o.Topic]})
+	r.out.Partitions("revoked", session.Claims()[r.o.Topic])
 	return nil
 }
 

@@ -108,6 +108,11 @@ func (o *Output) Message(name, text string) {
 	o.Event(name, map[string]any{"message": text})
 }
 
+// Partitions writes an event about partitions; of none there is an empty list, where a nil slice would be null.
+func (o *Output) Partitions(name string, partitions []int32) {
+	o.Event(name, map[string]any{"partitions": append([]int32{}, partitions...)})
+}
+
 // Total says how many records were noted.
 func (o *Output) Total() int64 {
 	o.mu.Lock()

@@ -1,0 +1,40 @@
+//! Clients do everything through the gateways: write with every `acks`, idempotently and in transactions, read in groups that
+//! rebalance, administer, come in by SCRAM and by certificate, read in their zone and out of the store, and go on while a
+//! gateway dies, a broker dies and the fleet is restarted. What they do is held against what the brokers themselves say.
+//!
+//! All clients, by `make clients`; not in `make test` before it was seen to pass there many times in a row. One cell:
+//! `CLIENT=kafkajs CHECK="cold reads" make clients`; `DIRECT=1` for what a client does at the brokers themselves.
+
+#![cfg(feature = "slow")]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use tidegate_tests::clients::{Driver, chosen};
+use tidegate_tests::matrix::{Check, Client, Stage, Table};
+
+/// As many run side by side as there are zones.
+const AT_ONCE: usize = 3;
+
+#[test]
+fn every_client_does_everything_through_the_gateways() {
+    let started = Instant::now();
+    let mut stage = Stage::start().unwrap();
+    println!("the stage was set after {:.1?}", started.elapsed());
+    let clients = chosen("CLIENT", &Driver::ALL, Driver::name);
+    let mut checks = chosen("CHECK", &Check::ALL, Check::name);
+    checks.retain(|check| !stage.is_direct() || check.works_directly());
+    let mut table = Table::new(&checks);
+    for drivers in clients.chunks(AT_ONCE) {
+        table.name(drivers);
+        let party = Client::party(drivers);
+        for check in &checks {
+            let started = Instant::now();
+            let verdicts = check.run(&mut stage, &party);
+            println!("{} of {drivers:?} in {:.1?}: {verdicts:?}", check.name(), started.elapsed());
+            table.add(*check, verdicts);
+        }
+    }
+    println!("\n{}", table.markdown());
+    assert_eq!(table.failures(), [""; 0]);
+}
