@@ -102,7 +102,7 @@ impl Drain {
                 sleep_until(began + spread.turn(n)).await;
             }
         };
-        Leave { drain: self.clone(), rings: Some(Box::pin(rings)), armed: false }
+        Leave { drain: self.clone(), rings: Some(Box::pin(rings)), armed: false, postponed: false }
     }
 
     /// A connection has ended: by itself, or cut.
@@ -125,9 +125,20 @@ pub struct Leave {
     drain: Arc<Drain>,
     rings: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     armed: bool,
+    postponed: bool,
 }
 
 impl Leave {
+    /// Not now, but after `time`. Once; says whether it was.
+    pub fn postpone(&mut self, time: Duration) -> bool {
+        if self.postponed {
+            return false;
+        }
+        self.postponed = true;
+        self.rings = Some(Box::pin(tokio::time::sleep(time)));
+        true
+    }
+
     /// Ready from the turn on. Costs one look at an atomic while no drain has begun: to wait for a token is to take a
     /// lock that all connections share, so it is asked once, and again when it has something to say. All calls must
     /// come from one task.

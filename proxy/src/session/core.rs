@@ -94,6 +94,8 @@ pub struct Core {
     pub answered: bool,
     /// Set while SASL tokens pass without Kafka's header, after SaslHandshake v0.
     pub sasl: Option<SaslV0>,
+    /// Whether the client's last request was one by which it proves who it is.
+    pub authenticating: bool,
     /// Whether the gateway has authenticated the connection to the broker, by the client's certificate.
     pub identified: bool,
     /// Set while new requests are held back, so that this identity can be proved again.
@@ -134,6 +136,7 @@ impl Core {
             answering: kafka::api::API_VERSIONS,
             answered: false,
             sasl: None,
+            authenticating: false,
             identified: false,
             holding: false,
             steering: None,

@@ -52,6 +52,9 @@ const SHORT_STAY: Duration = Duration::from_secs(3);
 /// How long a client may take to take the end of its connection: TLS says that it ends, behind all that is still unread.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
+/// How much longer a client that is proving who it is may stay when its turn to leave has come.
+const AUTHENTICATION: Duration = Duration::from_secs(1);
+
 /// How long a client that was told of the end may take to close its side.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -199,8 +202,13 @@ impl Session {
     /// The relay, and the watch over it while it has nothing to do.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Pause, Fault>> {
         self.core.holding |= self.renewal.as_mut().is_some_and(|renewal| renewal.poll_due(cx).is_ready());
-        if self.leave.as_mut().is_some_and(|leave| leave.poll(cx).is_ready()) {
-            (self.leave, self.closing) = (None, true);
+        while let Some(leave) = &mut self.leave
+            && leave.poll(cx).is_ready()
+        {
+            // Who is cut off while it proves who it is may take that for a refusal, and never come back (kafkajs).
+            if !(self.core.authenticating && leave.postpone(AUTHENTICATION)) {
+                (self.leave, self.closing) = (None, true);
+            }
         }
         if let Poll::Ready(paused) = self.poll_relay(cx) {
             return Poll::Ready(paused);

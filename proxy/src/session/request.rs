@@ -61,13 +61,14 @@ impl Core {
             self.settle_zone(head.client_id, rack.as_deref());
             self.rack = rack;
         }
-        if matches!(head.key, api::SASL_HANDSHAKE | api::SASL_AUTHENTICATE)
+        self.authenticating = matches!(head.key, api::SASL_HANDSHAKE | api::SASL_AUTHENTICATE);
+        if self.authenticating
             && let Some(steering) = &mut self.steering
         {
             steering.memory.forget_rights();
         }
         self.refuse_unknown_version(head)?;
-        if self.identified && matches!(head.key, api::SASL_HANDSHAKE | api::SASL_AUTHENTICATE) {
+        if self.identified && self.authenticating {
             return self.sasl_beside_certificate(front, bytes.len());
         }
         let steered = self.is_stand_in() || self.steering.as_ref().is_some_and(|s| s.follows);

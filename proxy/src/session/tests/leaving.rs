@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use kafka::api::PRODUCE;
+use kafka::api::{PRODUCE, SASL_AUTHENTICATE, SASL_HANDSHAKE};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::relay::{commit, committed, id_of, read_frame, session, within};
-use super::{framed, produce, request, view};
+use super::{answer, framed, produce, request, view};
 use crate::app::testing;
 use crate::life::drain::Spread;
 use crate::session::Session;
@@ -67,6 +67,26 @@ async fn an_answer_that_is_due_is_waited_for_and_no_further_request_is_taken() {
     assert!(within(run).await.expect("a session").is_ok());
     assert!(within(other_run).await.expect("a session").is_ok());
     assert!(within(read_frame(&mut socket)).await.is_none(), "the second request went nowhere");
+}
+
+#[tokio::test]
+async fn a_client_that_is_proving_who_it_is_is_not_sent_away_in_the_middle() {
+    let (mut client, mut socket, session, order) = leaving().await;
+    let run = tokio::spawn(session.run());
+    let steps = [(SASL_HANDSHAKE, 1, &b"\0\x05PLAIN"[..]), (SASL_AUTHENTICATE, 0, &b"\0\0\0\x05\0u\0pw"[..])];
+    let mut order = Some(order);
+    for (id, (key, version, body)) in (1..).zip(steps) {
+        client.write_all(&request(key, version, id, body)).await.expect("a request");
+        within(read_frame(&mut socket)).await.expect("it gets there");
+        socket.write_all(&answer(key, version, id, &[0; 10])).await.expect("an answer");
+        within(read_frame(&mut client)).await.expect("it comes");
+        // Its turn comes between the two.
+        order.take().map(|order| order());
+    }
+    // It has been given its time, and has nothing under way.
+    reads_nothing_more(&mut client).await;
+    drop(client);
+    assert!(within(run).await.expect("a session").is_ok());
 }
 
 /// A broker that keeps five requests in hand as long as more come. Returns how many came.
