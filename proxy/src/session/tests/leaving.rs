@@ -81,7 +81,9 @@ async fn a_client_that_is_proving_who_it_is_is_not_sent_away_in_the_middle() {
         socket.write_all(&answer(key, version, id, &[0; 10])).await.expect("an answer");
         within(read_frame(&mut client)).await.expect("it comes");
         // Its turn comes between the two.
-        order.take().map(|order| order());
+        if let Some(order) = order.take() {
+            order();
+        }
     }
     // It has been given its time, and has nothing under way.
     reads_nothing_more(&mut client).await;
