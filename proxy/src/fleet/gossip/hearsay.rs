@@ -1,7 +1,6 @@
 //! From what was heard to who can be sent clients. Pure.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::card::{Card, Unsound};
@@ -15,8 +14,6 @@ const GATEWAYS_MAX: usize = 200;
 pub struct Heard {
     /// Its gateway's id.
     pub id: String,
-    /// Where it gossips.
-    pub at: SocketAddr,
     /// Whether it was heard lately.
     pub alive: bool,
     /// Whether it says that it wants clients.
@@ -77,7 +74,7 @@ mod tests {
 
     fn heard(id: &str, alive: bool, ready: bool) -> Heard {
         let card = Card::of(&zone("az2"), [&*door()].into_iter()).text();
-        Heard { id: id.into(), at: "10.0.0.1:1".parse().unwrap(), alive, ready, card: Some(card) }
+        Heard { id: id.into(), alive, ready, card: Some(card) }
     }
 
     fn alive(heard: &[Heard]) -> Vec<(String, bool)> {

@@ -186,7 +186,6 @@ fn hear(chitchat: &Chitchat, own: &ChitchatId) -> Vec<Heard> {
     others
         .map(|(id, state)| Heard {
             id: id.node_id.to_string(),
-            at: id.gossip_advertise_addr,
             alive: alive.contains(id),
             ready: state.get(READY) == Some("yes"),
             card: state.get(CARD).map(ToOwned::to_owned),
