@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use kafka::wire::{put_array_len, put_nullable_string, put_string};
+use kafka::wire::{put_array_len, put_no_tags, put_nullable_string, put_string};
 
 use crate::broker::Topics;
 use crate::frames::{self, BROKER, TOPIC, TOPIC_ID};
@@ -153,10 +153,4 @@ fn put_partition(out: &mut Vec<u8>, version: i16, index: usize) {
 /// Authorised operations that nobody asked for.
 fn put_not_asked(out: &mut Vec<u8>) {
     out.extend_from_slice(&i32::MIN.to_be_bytes());
-}
-
-fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
-    if flexible {
-        out.push(0);
-    }
 }

@@ -100,7 +100,8 @@ pub struct Workshop {
     pub cert: tls::Files,
     /// The client's side of it.
     pub client_tls: tls::ClientTls,
-    ports: RefCell<Ports>,
+    /// Leases; the last still has ports to give, until it hasn't.
+    ports: RefCell<Vec<Ports>>,
     /// What Tidegate tells of itself goes there.
     collector: Collector,
 }
@@ -112,7 +113,7 @@ impl Workshop {
         let (cert, client_tls) = tls::make(&folder)?;
         let mut ports = Ports::lease()?;
         let collector = Collector::start(ports.one()?, None)?;
-        Ok(Self { folder, cert, client_tls, ports: RefCell::new(ports), collector })
+        Ok(Self { folder, cert, client_tls, ports: RefCell::new(vec![ports]), collector })
     }
 
     /// `host:port` of a collector of metrics and traces.
@@ -122,12 +123,21 @@ impl Workshop {
 
     /// A free port.
     pub fn port(&self) -> anyhow::Result<u16> {
-        self.ports.borrow_mut().one()
+        self.ports_in_a_row(1)
     }
 
     /// A free port for a relay; the one below it is free too, for a bootstrap address.
     pub fn relay_port(&self) -> anyhow::Result<u16> {
-        Ok(self.ports.borrow_mut().run(2)? + 1)
+        Ok(self.ports_in_a_row(2)? + 1)
+    }
+
+    fn ports_in_a_row(&self, n: u16) -> anyhow::Result<u16> {
+        let mut leases = self.ports.borrow_mut();
+        if let Some(port) = leases.last_mut().and_then(|lease| lease.run(n).ok()) {
+            return Ok(port);
+        }
+        leases.push(Ports::lease()?);
+        leases.last_mut().context("just leased")?.run(n)
     }
 
     /// Starts a relay and waits until it answers.

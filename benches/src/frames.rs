@@ -36,8 +36,6 @@ pub const SASL_AUTHENTICATE: i16 = 36;
 pub const PRODUCE_VERSION: i16 = 9;
 /// Where the correlation id of a request frame stands.
 pub const REQUEST_CORRELATION_AT: usize = 8;
-/// Where the correlation id of an answer frame stands.
-pub const ANSWER_CORRELATION_AT: usize = 4;
 
 const CLIENT_ID: &str = "bench";
 

@@ -14,8 +14,8 @@ use crate::samples::Samples;
 
 /// Idle connections wanted; each takes two descriptors in the relay and two here.
 const IDLE: usize = 10_000;
-/// Descriptors left for everything else.
-const SPARE: usize = 200;
+/// Descriptors left for everything else: a gateway keeps 1,024 of its own back.
+const SPARE: usize = 1200;
 const STALLED: usize = 5_000;
 /// Answer of the one fetch before idling, in bytes.
 const FETCHED: usize = 16 << 10;

@@ -74,7 +74,7 @@ pub enum Answer {
     DescribeCluster,
     /// Node endpoints of v10 and up ([`crate::patch::produce`]).
     Produce,
-    /// Node endpoints of v16 and up, at the end of an answer that is never held whole.
+    /// Node endpoints of v16 and up, at the end of an answer that is held whole only where it is short.
     Fetch,
     /// Node endpoints ([`crate::patch::share`]).
     ShareFetch,

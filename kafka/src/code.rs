@@ -13,28 +13,16 @@ pub struct Code(pub i16);
 impl Code {
     /// No error.
     pub const NONE: Self = Self(0);
-    /// The broker failed in a way it did not foresee.
-    pub const UNKNOWN_SERVER_ERROR: Self = Self(-1);
     /// The offset asked for is outside the log.
     pub const OFFSET_OUT_OF_RANGE: Self = Self(1);
-    /// A batch's checksum does not match.
-    pub const CORRUPT_MESSAGE: Self = Self(2);
     /// The broker does not host this topic or partition, or the client may not know that it does.
     pub const UNKNOWN_TOPIC_OR_PARTITION: Self = Self(3);
-    /// An election is under way.
-    pub const LEADER_NOT_AVAILABLE: Self = Self(5);
     /// The broker is not the leader (or, for reads, not a replica).
     pub const NOT_LEADER_OR_FOLLOWER: Self = Self(6);
     /// The request's time ran out on the broker.
     pub const REQUEST_TIMED_OUT: Self = Self(7);
-    /// The broker is not available.
-    pub const BROKER_NOT_AVAILABLE: Self = Self(8);
-    /// The replica is not available on this broker; also what Metadata says of a dead replica.
-    pub const REPLICA_NOT_AVAILABLE: Self = Self(9);
     /// The principal may not do this to the topic.
     pub const TOPIC_AUTHORIZATION_FAILED: Self = Self(29);
-    /// The principal may not do this to the group.
-    pub const GROUP_AUTHORIZATION_FAILED: Self = Self(30);
     /// The principal may not do this to the cluster.
     pub const CLUSTER_AUTHORIZATION_FAILED: Self = Self(31);
     /// The broker has not enabled the SASL mechanism.
@@ -45,30 +33,20 @@ impl Code {
     pub const UNSUPPORTED_VERSION: Self = Self(35);
     /// A setting that the broker does not know, or a value that it does not take.
     pub const INVALID_CONFIG: Self = Self(40);
-    /// The request cannot be served as it is.
-    pub const INVALID_REQUEST: Self = Self(42);
     /// The cluster has no authorizer.
     pub const SECURITY_DISABLED: Self = Self(54);
     /// The broker's disk failed it; clients ask again.
     pub const KAFKA_STORAGE_ERROR: Self = Self(56);
     /// Authentication failed.
     pub const SASL_AUTHENTICATION_FAILED: Self = Self(58);
-    /// The broker does not know the fetch session.
-    pub const FETCH_SESSION_ID_NOT_FOUND: Self = Self(70);
-    /// The fetch session is at another epoch.
-    pub const INVALID_FETCH_SESSION_EPOCH: Self = Self(71);
     /// The client's leader epoch is older than the broker's.
     pub const FENCED_LEADER_EPOCH: Self = Self(74);
     /// The client's leader epoch is newer than the broker's.
     pub const UNKNOWN_LEADER_EPOCH: Self = Self(75);
-    /// The follower has the partition but not yet this offset.
-    pub const OFFSET_NOT_AVAILABLE: Self = Self(78);
     /// No topic has this id.
     pub const UNKNOWN_TOPIC_ID: Self = Self(100);
     /// The topic id and the broker's log disagree.
     pub const INCONSISTENT_TOPIC_ID: Self = Self(103);
-    /// The fetch session knows the topic by another id.
-    pub const FETCH_SESSION_TOPIC_ID_ERROR: Self = Self(106);
     /// The client shall forget the cluster and start from its bootstrap servers.
     pub const REBOOTSTRAP_REQUIRED: Self = Self(129);
 

@@ -48,6 +48,11 @@ pub fn framed(payload: &[u8]) -> Vec<u8> {
     [&(payload.len() as i32).to_be_bytes(), payload].concat()
 }
 
+/// The API key that a request's payload begins with; -1, which is no API's, where it is too short to have one.
+pub fn key_of(payload: &[u8]) -> i16 {
+    payload.first_chunk().map_or(-1, |key| i16::from_be_bytes(*key))
+}
+
 /// Reads a frame's length prefix and holds it against `limit` (bytes) and `min`.
 pub fn frame_len(bytes: &[u8], min: i32, limit: usize) -> Result<Peek<usize>> {
     let Some(prefix) = bytes.first_chunk::<LENGTH_PREFIX>() else {

@@ -233,6 +233,13 @@ pub fn put_array_len(out: &mut Vec<u8>, count: usize, flexible: bool) {
     }
 }
 
+/// Appends an empty section of tagged fields (KIP-482), where there is one.
+pub fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
+    if flexible {
+        out.push(0);
+    }
+}
+
 /// Appends a (compact) string.
 pub fn put_string(out: &mut Vec<u8>, text: &str, flexible: bool) {
     if flexible {

@@ -17,7 +17,7 @@ pub(super) fn start(workshop: &Workshop, kind: Kind, upstream: &Upstream) -> any
     workshop.spawn(name, Command::new("haproxy").args(["-db", "-f"]).arg(config))
 }
 
-/// Debian's defaults but for one thread (two cost it more CPU on two cores, research/hotpath.md 2.4), TCP mode, no
+/// Debian's defaults but for one thread (two cost it more CPU on two cores), TCP mode, no
 /// log, and timeouts that leave idle connections alone.
 fn config(workshop: &Workshop, kind: Kind, upstream: &Upstream) -> String {
     let splice = match kind {

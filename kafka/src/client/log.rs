@@ -13,7 +13,7 @@ use crate::code::Code;
 use crate::fetch::answer::Answer;
 use crate::fetch::request::{Ask, FetchPartition, TopicRef, encode_body};
 use crate::types::{LeaderEpoch, Offset, Partition, TopicId};
-use crate::wire::{self, Reader, WireError, put_array_len, put_string};
+use crate::wire::{self, Reader, WireError, put_array_len, put_no_tags, put_string};
 
 /// By topic id, so that a topic made anew under the same name is another (KIP-516; Kafka 3.1).
 const FETCH_VERSIONS: RangeInclusive<i16> = 13..=17;
@@ -314,12 +314,6 @@ pub(super) fn enter(r: &mut Reader<'_>, flexible: bool, partition: Partition) ->
         }
     }
     Err(LogError::Missing("the answer"))
-}
-
-pub(super) fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
-    if flexible {
-        out.push(0);
-    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@
 use std::ops::RangeInclusive;
 
 use super::connection::Connection;
-use super::log::{LogError, checked, put_no_tags, version};
+use super::log::{LogError, checked, version};
 use super::produce::Producer;
 use crate::api::WRITE_TXN_MARKERS;
 use crate::code::Code;
 use crate::types::Partition;
-use crate::wire::{Reader, put_array_len, put_string};
+use crate::wire::{Reader, put_array_len, put_no_tags, put_string};
 
 /// Version 2 says of which kind the transaction was; there was none.
 const VERSIONS: RangeInclusive<i16> = 1..=1;

@@ -11,7 +11,7 @@ use super::rights::Operations;
 use crate::api::METADATA;
 use crate::code::Code;
 use crate::types::{BrokerId, LeaderEpoch, Partition, TopicId};
-use crate::wire::{self, Reader, WireError};
+use crate::wire::{self, Reader, WireError, put_no_tags};
 
 /// The versions that are asked for and understood.
 const VERSIONS: RangeInclusive<i16> = 4..=13;
@@ -190,12 +190,6 @@ fn put_topics<'a>(
         }
         wire::put_nullable_string(out, name, flexible);
         put_no_tags(out, flexible);
-    }
-}
-
-fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
-    if flexible {
-        out.push(0);
     }
 }
 

@@ -6,10 +6,10 @@
 use std::ops::RangeInclusive;
 
 use super::connection::Connection;
-use super::log::{LogError, checked, enter, one_partition, put_no_tags, version};
+use super::log::{LogError, checked, enter, one_partition, version};
 use crate::api::{INIT_PRODUCER_ID, OFFSET_FOR_LEADER_EPOCH, PRODUCE};
 use crate::types::{LeaderEpoch, Offset, Partition};
-use crate::wire::{Reader, put_nullable_string, put_uvarint};
+use crate::wire::{Reader, put_no_tags, put_nullable_string, put_uvarint};
 
 /// From 7 on zstd may come; from 13 on topics go by id.
 const PRODUCE_VERSIONS: RangeInclusive<i16> = 7..=11;

@@ -5,10 +5,10 @@
 use std::ops::RangeInclusive;
 
 use super::connection::Connection;
-use super::log::{LogError, put_no_tags, version};
+use super::log::{LogError, version};
 use crate::api::{self, CREATE_TOPICS, INCREMENTAL_ALTER_CONFIGS};
 use crate::code::Code;
-use crate::wire::{Reader, put_array_len, put_nullable_string, put_string};
+use crate::wire::{Reader, put_array_len, put_no_tags, put_nullable_string, put_string};
 
 /// From 4 on the broker's default replication may be asked for.
 const CREATE_VERSIONS: RangeInclusive<i16> = 4..=7;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use crate::fetch::request::{TopicRef, VERSION_FOLLOWERS, VERSION_TOPIC_IDS};
 use crate::types::{BrokerId, Partition, TopicId};
-use crate::wire::{Reader, Result, put_array_len, put_string, put_uvarint};
+use crate::wire::{Reader, Result, put_array_len, put_no_tags, put_string, put_uvarint};
 
 /// "No preferred read replica", and "no broker" wherever ids stand.
 pub const NO_BROKER: BrokerId = BrokerId(-1);
@@ -33,7 +33,7 @@ pub struct PartitionAnswer<'a> {
     pub aborted: Option<Vec<Aborted>>,
     /// Where the client shall read instead (KIP-392).
     pub preferred_read_replica: BrokerId,
-    /// Record batches as they came, never null: librdkafka takes null for a protocol error (clients.md section 3).
+    /// Record batches as they came, never null: librdkafka takes null for a protocol error.
     pub records: &'a [u8],
     /// The content of `diverging_epoch` (tag 0), if it was sent. Leader hints (tag 1) are left out on purpose: they
     /// are worth nothing without the endpoints, and a half-translated hint misleads clients.
@@ -237,12 +237,6 @@ fn put_aborted(out: &mut Vec<u8>, aborted: Option<&[Aborted]>, flexible: bool) {
         out.extend_from_slice(&producer.to_be_bytes());
         out.extend_from_slice(&first.to_be_bytes());
         put_no_tags(out, flexible);
-    }
-}
-
-fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
-    if flexible {
-        out.push(0);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::api;
 use crate::types::{LeaderEpoch, Offset, Partition, TopicId};
-use crate::wire::{Reader, Result, put_array_len, put_string, put_uvarint};
+use crate::wire::{Reader, Result, put_array_len, put_no_tags, put_string};
 
 /// The oldest version this view reads; older ones left Kafka with 4.0 (KIP-896) and are passed on unread.
 pub const VERSION_MIN: i16 = 4;
@@ -68,7 +68,7 @@ impl<'a> FetchPartition<'a> {
 }
 
 /// Whether a Fetch opens, continues or does without a fetch session (KIP-227). The epoch alone says it:
-/// franz-go resets a session with its old id and epoch 0 (measured, clients.md section 3).
+/// franz-go resets a session with its old id and epoch 0 (measured).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Session {
     /// Epoch -1: every partition is listed and no session is wanted.
@@ -190,7 +190,7 @@ impl<'a> FetchRequest<'a> {
 
     /// A copy that asks only for rights: every partition at offset 2^62 and no epoch. Kafka answers 1
     /// (OFFSET_OUT_OF_RANGE) where the principal may read and 29 where it may not, and reads nothing
-    /// (measured on 4.3.1, clients.md section 7).
+    /// (measured on 4.3.1).
     pub fn rights_probe(&self, payload: &[u8]) -> Vec<u8> {
         let mut out = self.peek(payload, None);
         for p in &self.partitions {
@@ -387,10 +387,4 @@ fn encode_partition(out: &mut Vec<u8>, version: i16, p: &FetchPartition<'_>) {
     }
     out.extend_from_slice(&p.max_bytes.to_be_bytes());
     put_no_tags(out, version >= 12);
-}
-
-fn put_no_tags(out: &mut Vec<u8>, flexible: bool) {
-    if flexible {
-        put_uvarint(out, 0);
-    }
 }

@@ -180,7 +180,7 @@ fn a_hint_points_elsewhere_without_records_or_error_and_keeps_the_watermark() {
         assert_eq!((p.partition_index, p.error_code, p.high_watermark), (3, 0, 90));
         assert_eq!((p.last_stable_offset, p.log_start_offset), (80, -1));
         assert_eq!(p.preferred_read_replica, CodecBroker(2));
-        // librdkafka takes null for a protocol error (clients.md section 3).
+        // librdkafka takes null for a protocol error.
         assert_eq!(p.records.as_deref(), Some(&[][..]), "zero-length, never null");
     }
 }
