@@ -113,5 +113,40 @@ pub const GET_MAX: u64 = 64 * 1024 * 1024;
 /// The most that one listing names, and one deletion takes: S3's bound.
 pub const LIST_MAX: usize = 1000;
 
+/// Everything that begins with `prefix`, in as many listings as that takes.
+///
+/// # Errors
+/// Those of [`Store::list`].
+pub async fn list_all(store: &dyn Store, prefix: &str) -> Result<Vec<Meta>, Error> {
+    let mut all = Vec::new();
+    loop {
+        let page = store.list(prefix, all.last().map(|meta: &Meta| &meta.key), LIST_MAX).await?;
+        let full = page.len() == LIST_MAX;
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}
+
 /// The smallest part but the last, bytes: S3's bound.
 pub const PART_MIN: usize = 5 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+
+    #[tokio::test]
+    async fn everything_is_listed_however_much_there_is() {
+        let store = Memory::default();
+        for n in 0..2 * LIST_MAX {
+            let key = Key::new(&format!("a/{n:05}")).expect("a key");
+            store.put(&key, Bytes::new(), Mode::Create).await.expect("room");
+        }
+        let listed = list_all(&store, "a/").await.expect("a list");
+        assert_eq!(listed.len(), 2 * LIST_MAX);
+        assert!(listed.is_sorted_by_key(|meta| meta.key.clone()));
+        assert_eq!(list_all(&store, "b/").await.expect("a list"), []);
+    }
+}

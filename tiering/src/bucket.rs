@@ -13,9 +13,6 @@ use crate::manifest::Manifest;
 use crate::read::ReadError;
 use crate::tier;
 
-/// Objects listed, and deleted, at a time.
-const PAGE: usize = 1000;
-
 /// A topic in the bucket.
 #[derive(Clone, Debug)]
 pub struct TopicInBucket {
@@ -129,16 +126,7 @@ pub async fn objects(
     topic: TopicId,
 ) -> Result<Vec<Meta>, store::Error> {
     let prefix = layout.topic_prefix(PartitionId { topic, partition: Partition(0) });
-    let (mut all, mut after) = (Vec::new(), None::<Key>);
-    loop {
-        let page = store.list(&prefix, after.as_ref(), PAGE).await?;
-        let full = page.len() == PAGE;
-        after = page.last().map(|meta| meta.key.clone());
-        all.extend(page);
-        if !full {
-            return Ok(all);
-        }
-    }
+    store::list_all(&**store, &prefix).await
 }
 
 /// Forgets a topic that its cluster has deleted. Its marker says so first, so that a run that was cut short can be told from
@@ -156,7 +144,7 @@ pub async fn forget(
     let marker = Marker { name: name.to_owned(), life: Life::Purging };
     store.put(&layout.topic(p), marker_body(&marker), Mode::Overwrite).await?;
     let keys: Vec<_> = objects(store, layout, topic).await?.into_iter().map(|meta| meta.key).collect();
-    for batch in keys.chunks(PAGE) {
+    for batch in keys.chunks(store::LIST_MAX) {
         store.delete(batch).await?;
     }
     store.abort_uploads(&layout.topic_prefix(p), Duration::ZERO).await?;

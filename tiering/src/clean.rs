@@ -5,17 +5,16 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use store::register::{Keep, Register};
-use store::{Key, Meta, SharedStore};
+use store::{Key, LIST_MAX, Meta, SharedStore};
 
 use crate::PartitionId;
 use crate::bucket;
 use crate::layout::Layout;
-use crate::manifest::{Manifest, decode_spill};
+use crate::manifest::{Manifest, Spill};
 use crate::read::ReadError;
+use crate::restore;
 use crate::verify::VerifyError;
 
-/// Objects listed, and deleted, at a time.
-const PAGE: usize = 1000;
 /// Old manifests that stay, for people.
 const VERSIONS_KEPT: u64 = 10;
 
@@ -71,7 +70,7 @@ async fn sweep(
 ) -> Result<(), ReadError> {
     let mut after = None;
     loop {
-        let page = store.list(prefix, after.as_ref(), PAGE).await?;
+        let page = store.list(prefix, after.as_ref(), LIST_MAX).await?;
         // Without a manifest nothing is known, and nothing goes.
         let Some(m) = bucket::manifest(store, layout, p).await? else { return Ok(()) };
         let named = named(store, layout, &m).await?;
@@ -83,7 +82,7 @@ async fn sweep(
         }
         cleaned.orphans.extend(keys);
         match page.last() {
-            Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
+            Some(last) if page.len() == LIST_MAX => after = Some(last.key.clone()),
             _ => return Ok(()),
         }
     }
@@ -100,16 +99,10 @@ fn is_orphan(meta: &Meta, named: &HashSet<Key>, now: SystemTime, grace: Duration
 /// # Errors
 /// The store, or a damaged spill: then nothing may be deleted.
 pub async fn named(store: &SharedStore, layout: &Layout, m: &Manifest) -> Result<HashSet<Key>, VerifyError> {
-    let mut out = HashSet::new();
-    let mut entries = m.entries.clone();
-    for spill in &m.spills {
-        let key = layout.spill(m.partition, spill.base, spill.nonce);
-        let body = store.get(&key).await?;
-        entries.extend(decode_spill(&body, spill).map_err(|_| VerifyError::Mismatch)?);
-        out.insert(key);
-    }
+    let spill = |s: &Spill| layout.spill(m.partition, s.base, s.nonce);
+    let mut out: HashSet<_> = m.spills.iter().map(spill).collect();
     let p: PartitionId = m.partition;
-    for e in entries.iter().filter(|e| e.end() > m.start) {
+    for e in &restore::entries(store, layout, m).await? {
         out.extend([layout.log(p, e), layout.aux(p, e)]);
     }
     Ok(out)

@@ -16,8 +16,6 @@ use crate::manifest::Manifest;
 use crate::read::{ReadError, Reader, Slice};
 use crate::source::{Named, Source, SourceError};
 
-/// Objects in one listing.
-const PAGE: usize = 1000;
 /// How long a look for a newer manifest is believed by those who ask again and again.
 const LOOK_LASTS: Duration = Duration::from_secs(1);
 /// How long a leader's word on where its log begins and ends is believed.
@@ -209,15 +207,8 @@ async fn lately<T: Copy>(
 
 /// The markers in the bucket. Some stores list what is still being written as well, under a name of its own.
 async fn markers(store: &SharedStore, layout: &Layout) -> Result<Vec<(TopicId, Key)>, store::Error> {
-    let (mut out, mut after): (Vec<_>, Option<Key>) = (Vec::new(), None);
-    loop {
-        let page = store.list(&layout.topics(), after.as_ref(), PAGE).await?;
-        out.extend(page.iter().filter_map(|meta| Some((marker_id(&meta.key)?, meta.key.clone()))));
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-            _ => return Ok(out),
-        }
-    }
+    let all = store::list_all(&**store, &layout.topics()).await?;
+    Ok(all.into_iter().filter_map(|meta| Some((marker_id(&meta.key)?, meta.key))).collect())
 }
 
 /// Every topic that has something in the bucket.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::ids::Seq;
 use super::{Register, Version, record};
-use crate::{Error, Key, Kind};
+use crate::{Error, Key, Kind, LIST_MAX};
 
 /// How many numbers are tried one by one before a listing is cheaper.
 const PROBES: usize = 4;
@@ -16,8 +16,6 @@ const PROBES: usize = 4;
 const LIST_EVERY: Duration = Duration::from_secs(600);
 /// How often a listing is repeated because what it named had been collected meanwhile.
 const LISTINGS: usize = 8;
-/// Objects in one listing.
-const PAGE: usize = 1000;
 
 /// What a number holds.
 #[derive(Debug)]
@@ -141,9 +139,9 @@ impl Register {
     }
 
     async fn listing(&self, start: &str, after: Option<&Key>) -> Result<(Vec<Listed>, bool), Error> {
-        let found = self.store.list(&format!("{}/{start}", self.prefix), after, PAGE).await?;
+        let found = self.store.list(&format!("{}/{start}", self.prefix), after, LIST_MAX).await?;
         let named = |key: &Key| key.as_str().rsplit('/').next().and_then(Seq::parse);
-        let full = found.len() == PAGE;
+        let full = found.len() == LIST_MAX;
         let listed = found.iter().filter_map(|m| Some(Listed { seq: named(&m.key)?, written: m.written }));
         Ok((listed.collect(), full))
     }

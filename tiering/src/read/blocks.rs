@@ -20,6 +20,8 @@ use crate::verify::{self, VerifyError};
 
 /// Blocks fetched ahead of their readers at one time.
 const AHEAD_MAX: usize = 16;
+/// Things fetched for readers at one time, whether or not they still wait for them: as many requests as the store is sent at once.
+pub(super) const WANTED_MAX: usize = 64;
 /// Bytes of `.aux` files and spills kept, a part of the whole.
 const SMALL_SHARE: u64 = 16;
 
@@ -49,7 +51,7 @@ enum Name {
 }
 
 #[derive(Clone, Debug)]
-enum Thing {
+pub(super) enum Thing {
     Block(Bytes),
     Aux(Arc<Aux>),
     Spill(Arc<Vec<Entry>>),
@@ -77,6 +79,7 @@ struct Shared {
     small: Cache<Name, Thing, Weight>,
     disk: Option<Disk>,
     ahead: Arc<Semaphore>,
+    wanted: Arc<Semaphore>,
     tasks: TaskTracker,
     stats: CacheStats,
 }
@@ -104,6 +107,7 @@ impl Blocks {
             small: cache(10_000, small),
             disk,
             ahead: Arc::new(Semaphore::new(AHEAD_MAX)),
+            wanted: Arc::new(Semaphore::new(WANTED_MAX)),
             tasks,
             stats: CacheStats::default(),
         }))
@@ -193,19 +197,27 @@ impl Blocks {
         });
     }
 
-    /// Runs on its own: a reader that gives up doesn't throw away what is half fetched. It ends with its request to the store.
-    async fn fill(
+    /// Runs on its own: a reader that gives up doesn't throw away what is half fetched. It ends with its request to the store. Readers that come
+    /// faster than the store is wait here, where giving up leaves nothing behind.
+    pub(super) async fn fill(
         &self,
         work: impl Future<Output = Result<Thing, ReadError>> + Send + 'static,
     ) -> Result<Thing, ReadError> {
-        let stopped =
-            |_| ReadError::Store(store::Error::new(Kind::Transient, "read", "the gateway is stopping"));
-        self.0.tasks.spawn(work).await.map_err(stopped)?
+        let room = self.0.wanted.clone().acquire_owned().await.map_err(|_| stopping())?;
+        let work = async move {
+            let _room = room;
+            work.await
+        };
+        self.0.tasks.spawn(work).await.map_err(|_| stopping())?
     }
 
     pub(super) fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
     }
+}
+
+fn stopping() -> ReadError {
+    ReadError::Store(store::Error::new(Kind::Transient, "read", "the gateway is stopping"))
 }
 
 /// One shard: a block must fit into its share, and locks are held for a moment only.

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dashmap::DashMap;
 use kafka::batch::BatchError;
 use kafka::types::Offset;
 use store::SharedStore;
@@ -56,12 +57,14 @@ pub struct Slice {
 pub struct Reader {
     blocks: Blocks,
     ahead: Arc<Ahead>,
+    /// Reads that met damage, by topic.
+    damaged: Arc<DashMap<String, u64>>,
 }
 
 impl Reader {
     /// A reader with a cache of `memory` bytes, whose fetching is among `tasks`.
     pub fn new(store: SharedStore, layout: Layout, memory: u64, tasks: TaskTracker) -> Self {
-        Self { blocks: Blocks::new(store, layout, memory, None, tasks), ahead: Arc::default() }
+        Self::over(Blocks::new(store, layout, memory, None, tasks))
     }
 
     /// The same with a cache of so many bytes in this directory below it, which outlives restarts.
@@ -76,12 +79,28 @@ impl Reader {
         tasks: TaskTracker,
     ) -> io::Result<Self> {
         let disk = Disk::open(dir, bytes)?;
-        Ok(Self { blocks: Blocks::new(store, layout, memory, Some(disk), tasks), ahead: Arc::default() })
+        Ok(Self::over(Blocks::new(store, layout, memory, Some(disk), tasks)))
+    }
+
+    fn over(blocks: Blocks) -> Self {
+        Self { blocks, ahead: Arc::default(), damaged: Arc::default() }
     }
 
     /// What the cache did.
     pub fn stats(&self) -> &CacheStats {
         self.blocks.stats()
+    }
+
+    /// Reads of this topic that failed because what the store gave is not what was put there.
+    pub fn damaged(&self, topic: &str) -> u64 {
+        self.damaged.get(topic).map_or(0, |n| *n)
+    }
+
+    fn noted<T>(&self, m: &Manifest, read: Result<T, ReadError>) -> Result<T, ReadError> {
+        if let Err(ReadError::Damaged(_)) = &read {
+            *self.damaged.entry(m.topic.clone()).or_default() += 1;
+        }
+        read
     }
 
     /// Reads whole batches from `from` on, `max_bytes` at most but at least one batch if `at_least_one`. `None` if the tier holds nothing at or
@@ -90,6 +109,17 @@ impl Reader {
     /// # Errors
     /// See [`ReadError`].
     pub async fn read(
+        &self,
+        m: &Manifest,
+        from: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Option<Slice>, ReadError> {
+        let read = self.read_batches(m, from, max_bytes, at_least_one).await;
+        self.noted(m, read)
+    }
+
+    async fn read_batches(
         &self,
         m: &Manifest,
         from: Offset,

@@ -118,6 +118,7 @@ async fn a_flipped_byte_in_the_store_is_never_served() {
     let damaged = Reader::new(store, layout, 64 << 20, TaskTracker::new());
     let read = damaged.read(&s.manifest, Offset(0), 100, true).await;
     assert!(matches!(read, Err(ReadError::Damaged(_))), "{read:?}");
+    assert_eq!(damaged.damaged(&s.manifest.topic), 1, "and is counted");
 }
 
 #[tokio::test]
@@ -127,6 +128,23 @@ async fn a_block_is_fetched_once_however_many_read_it() {
         s.reader.read(&s.manifest, Offset(from), 100, true).await.unwrap();
     }
     assert_eq!(s.reader.stats().misses.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn readers_that_give_up_leave_no_more_work_behind_than_the_store_is_asked_for_at_once() {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    let (s, begun) = (stage(plain(1), vec![], 1000).await, Arc::new(AtomicUsize::new(0)));
+    for _ in 0..1000 {
+        let begun = begun.clone();
+        let work = async move {
+            begun.fetch_add(1, Relaxed);
+            std::future::pending().await
+        };
+        let read = tokio::time::timeout(Duration::ZERO, s.reader.blocks.fill(work)).await;
+        assert!(read.is_err(), "it never ends");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(begun.load(Relaxed), blocks::WANTED_MAX);
 }
 
 #[tokio::test]

@@ -26,6 +26,11 @@ impl Reader {
     /// # Errors
     /// See [`ReadError`].
     pub async fn find_time(&self, m: &Manifest, timestamp: i64) -> Result<Option<Found>, ReadError> {
+        let found = self.find_first(m, timestamp).await;
+        self.noted(m, found)
+    }
+
+    async fn find_first(&self, m: &Manifest, timestamp: i64) -> Result<Option<Found>, ReadError> {
         for spill in m.spills.iter().filter(|s| s.max_timestamp >= timestamp) {
             let entries = self.blocks.spill(m.partition, *spill).await?;
             if let Some(found) = self.find_in(m, &entries, timestamp).await? {

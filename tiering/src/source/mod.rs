@@ -37,12 +37,6 @@ impl SourceError {
     pub fn is_out_of_range(&self) -> bool {
         matches!(self, Self::Refused(Code::OFFSET_OUT_OF_RANGE))
     }
-
-    /// Whether the topic is no more, or is another by now.
-    pub fn is_gone(&self) -> bool {
-        let codes = [Code::UNKNOWN_TOPIC_ID, Code::INCONSISTENT_TOPIC_ID, Code::UNKNOWN_TOPIC_OR_PARTITION];
-        matches!(self, Self::Refused(code) if codes.contains(code))
-    }
 }
 
 /// A cluster's brokers, as the tier sees them.
