@@ -12,7 +12,7 @@ use crate::leaf::{Leaf, Refusal, Scalar, Typed, word};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Store {
-    /// A directory on this machine; made if missing.
+    /// A directory; made if missing. All gateways of a fleet must share it, on one machine or by a file system.
     pub(crate) dir: Option<Leaf<PathBuf>>,
     /// A bucket behind the S3 API.
     pub(crate) s3: Option<S3>,

@@ -123,6 +123,13 @@ fn what_is_unwise_is_a_warning_with_its_line() {
             "line 7: listeners[0].proxy_protocol.from[0]: is everybody",
         ),
         (
+            with(
+                "store: {dir: d}\ntiering: {topics: [{match: a}]}\n\
+                 fleet: {members: [{id: g2, zone: az2, listener: clients, advertise: b, brokers: {ports: 29100-29199}, admin: b:1}]}",
+            ),
+            "line 7: store.dir: a folder of this machine's own is another store on each gateway",
+        ),
+        (
             with("store: {dir: d}\ntiering: {topics: [{match: a, hot: {time: 1h}, trim: true}]}"),
             "line 8: tiering.topics[0].trim: brokers will drop what the tier holds",
         ),

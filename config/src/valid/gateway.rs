@@ -50,7 +50,7 @@ impl Gateway {
                     format!(
                         "is missing: {admin} is no loopback address, so /metrics and /status need a token"
                     ),
-                    "write admin_token: {file: /run/secrets/tidegate-admin}, or bind admin to 127.0.0.1",
+                    "write admin_token: {file: /etc/tidegate/admin-token}, or bind admin to 127.0.0.1",
                 );
                 None
             }

@@ -71,6 +71,11 @@ impl Config {
         if raw.tiering.is_some() && raw.store.is_none() {
             check.wrong("tiering", "has nowhere to put data", "write store: {dir: ./tidegate-store}, or s3");
         }
+        if raw.tiering.is_some() && matches!(store, Some(Store::Dir(_))) && fleet != Fleet::default() {
+            let text = "a folder of this machine's own is another store on each gateway, and what one moves there the others can't serve: \
+                        use store.s3, or a file system that all gateways share";
+            check.warn("store.dir", text);
+        }
         ports::check(gateway.as_ref(), &placed, &fleet, cluster.as_ref(), &mut check);
         peers::check(gateway.as_ref(), &placed, &fleet, raw.listeners.len(), &mut check);
         identities::warn_of_clear(&placed, cluster.as_ref(), &mut check);
