@@ -36,8 +36,8 @@ use crate::steer::held::Room;
 use crate::telemetry::{self, Exports, Telemetry};
 use crate::tier;
 use crate::view::handle::ClusterHandle;
+use crate::view::health;
 use crate::view::watch::{Source, Watcher};
-use crate::view::{BrokerState, health};
 
 /// How long the gateway's own connections may take to be made, and its own calls to be answered.
 const OWN_CALLS: Duration = Duration::from_secs(5);
@@ -110,9 +110,9 @@ pub struct Gateway {
     /// What became of changed files.
     pub reloads: Reloads,
     /// What went wrong.
-    pub rejects: Rejects,
+    pub rejects: Arc<Rejects>,
     /// Room for answers that are held in memory.
-    pub held: Room,
+    pub held: Arc<Room>,
     /// The tier.
     pub tier: tier::Handle,
     /// What an OpenTelemetry collector is told.
@@ -163,22 +163,11 @@ impl Gateway {
         gateways.chain(self.cluster.view().brokers.values().map(|b| &b.zone)).any(|z| z == zone)
     }
 
-    /// What was refused, ended or made to wait, by reason.
-    pub fn rejected_counts(&self) -> Vec<(&'static str, u64)> {
-        let waits = Some(("in_flight_bytes", self.held.waits())).filter(|(_, n)| *n > 0);
-        self.rejects.counts().into_iter().chain(waits).collect()
-    }
-
     /// Brokers by zone and state.
     pub fn broker_counts(&self) -> Vec<(String, &'static str, u64)> {
         let mut counts = BTreeMap::<_, u64>::new();
         for b in self.cluster.view().brokers.values() {
-            let state = match b.state {
-                BrokerState::Live => "live",
-                BrokerState::Suspect => "suspect",
-                BrokerState::Absent => "absent",
-            };
-            *counts.entry((b.zone.to_string(), state)).or_default() += 1;
+            *counts.entry((b.zone.to_string(), b.state.label())).or_default() += 1;
         }
         counts.into_iter().map(|((zone, state), n)| (zone, state, n)).collect()
     }
@@ -210,7 +199,7 @@ impl App {
         let unknown_zone = Zone::new("unknown").context("the zone \"unknown\"")?;
         let (watcher, cluster) =
             Watcher::new(source(&config, &dialer, &unknown_zone), broker_zones(&config), receiver);
-        let settings = Settings::of(&config);
+        let (settings, rejects) = (Settings::of(&config), Arc::<Rejects>::default());
         let (telemetry, mut exports) = telemetry::open(&config)?;
         let gateway = Arc::new(Gateway {
             id: config.gateway.id.as_str().into(),
@@ -229,8 +218,8 @@ impl App {
             keyring: Arc::new(Keyring::new(config.fleet.gossip.as_ref().map_or(&[], |g| &g.keys))),
             drain: Arc::default(),
             reloads: Reloads::default(),
-            rejects: Rejects::default(),
-            held: Room::new(config.limits.in_flight_bytes.0, settings.frame_max),
+            held: Arc::new(Room::new(config.limits.in_flight_bytes.0, settings.frame_max, rejects.clone())),
+            rejects,
             tier: tier::Handle::new(config.store.is_some(), config.tiering.clone()),
             telemetry,
             settings: ArcSwap::from_pointee(settings),
@@ -342,8 +331,13 @@ pub fn dialer(config: &Config) -> anyhow::Result<Dialer> {
 }
 
 fn source(config: &Config, dialer: &Dialer, unknown_zone: &Zone) -> Source {
+    Source { bootstrap: bootstrap(config, dialer), unknown_zone: unknown_zone.clone() }
+}
+
+/// `cluster.bootstrap`.
+pub fn bootstrap(config: &Config, dialer: &Dialer) -> Bootstrap {
     let servers = config.cluster.bootstrap.iter().map(|s| (s.host.clone(), s.port)).collect();
-    Source { bootstrap: Bootstrap::new(dialer.clone(), servers), unknown_zone: unknown_zone.clone() }
+    Bootstrap::new(dialer.clone(), servers)
 }
 
 /// The zones that the file gives brokers.

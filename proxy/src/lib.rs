@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod life;
 pub mod lines;
 pub mod metrics;
+pub mod reason;
 pub mod rejects;
 pub mod session;
 pub mod status;

@@ -1,4 +1,4 @@
-//! Every metric of the gateway, by OpenTelemetry, under the names that others build on (INTERFACE.md).
+//! Every metric of the gateway, by OpenTelemetry, under the names that dashboards and alerts build on.
 //!
 //! Labels are bounded: zones, API names, enums. Never a client id, an address, a topic or an offset.
 
@@ -95,7 +95,7 @@ impl Counters {
     }
 
     /// Counts an error of a follower that its client did not get to see.
-    pub fn hidden(&self, _error: i16) {
+    pub fn hidden(&self) {
         self.hidden.fetch_add(1, Relaxed);
     }
 
@@ -107,7 +107,7 @@ impl Counters {
     /// Fetches by `from` and `reason`.
     pub fn served_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
         let count = |s: Served| (s.labels().0, s.labels().1, self.served[s as usize].load(Relaxed));
-        Served::ALL.into_iter().map(count).filter(|(_, _, n)| *n > 0).collect()
+        Served::ALL.into_iter().map(count).collect()
     }
 }
 
@@ -233,8 +233,8 @@ fn register(provider: &SdkMeterProvider, gateway: &Arc<Gateway>) {
         .u64_observable_counter("tidegate_rejected")
         .with_description("Connections ended, answers curtailed and waits for room in memory, by reason")
         .with_callback(move |o| {
-            for (reason, n) in g.rejected_counts() {
-                o.observe(n, &[label("reason", reason.into())]);
+            for (reason, n) in g.rejects.counts() {
+                o.observe(n, &[label("reason", reason.label().into())]);
             }
         })
         .build();

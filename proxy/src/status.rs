@@ -108,7 +108,7 @@ pub struct Clients {
 /// Fetches.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fetches {
-    /// `in_zone` or `cross_zone`.
+    /// `in_zone`, `cross_zone` or `tier`.
     pub from: String,
     /// Why from there.
     pub reason: String,
@@ -116,7 +116,7 @@ pub struct Fetches {
     pub fetches: u64,
 }
 
-/// A line of the ledger, summed over APIs of one kind.
+/// A line of the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Bytes {
     /// The leg.
@@ -150,7 +150,7 @@ impl Status {
             id: id.0,
             address: format!("{}:{}", b.host, b.port),
             zone: b.zone.to_string(),
-            state: format!("{:?}", b.state).to_lowercase(),
+            state: b.state.label().to_owned(),
         });
         let settings = gateway.settings();
         let peers = settings.fleet.peers();
@@ -201,7 +201,7 @@ fn clients(gateway: &Gateway) -> Vec<Clients> {
 }
 
 fn fetches(gateway: &Gateway) -> Vec<Fetches> {
-    let counts = gateway.counters.served_counts().into_iter();
+    let counts = gateway.counters.served_counts().into_iter().filter(|(_, _, n)| *n > 0);
     counts
         .map(|(from, reason, fetches)| Fetches { from: from.into(), reason: reason.into(), fetches })
         .collect()
@@ -222,6 +222,6 @@ fn bytes(gateway: &Gateway) -> Vec<Bytes> {
 }
 
 fn rejected(gateway: &Gateway) -> Vec<Rejected> {
-    let counts = gateway.rejected_counts().into_iter();
-    counts.map(|(reason, count)| Rejected { reason: reason.into(), count }).collect()
+    let counts = gateway.rejects.counts().into_iter().filter(|(_, n)| *n > 0);
+    counts.map(|(reason, count)| Rejected { reason: reason.label().into(), count }).collect()
 }

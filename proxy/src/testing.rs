@@ -116,7 +116,7 @@ pub(crate) fn peer(id: &str, z: &str) -> Peer {
 /// The gateway, before a cluster that looks like `view` for ever.
 pub(crate) fn gateway(view: View) -> Arc<Gateway> {
     let config = config::parse(FILE, ".").expect("a sound file");
-    let settings = Settings::of(&config);
+    let (settings, rejects) = (Settings::of(&config), Arc::<Rejects>::default());
     Arc::new(Gateway {
         id: config.gateway.id.as_str().into(),
         zone: config.gateway.zone.clone(),
@@ -134,8 +134,8 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         keyring: Arc::new(crate::fleet::gossip::seal::Keyring::new(&[])),
         drain: Arc::default(),
         reloads: Reloads::default(),
-        rejects: Rejects::default(),
-        held: Room::new(config.limits.in_flight_bytes.0, settings.frame_max),
+        held: Arc::new(Room::new(config.limits.in_flight_bytes.0, settings.frame_max, rejects.clone())),
+        rejects,
         tier: crate::tier::Handle::default(),
         telemetry: crate::telemetry::Telemetry::default(),
         settings: arc_swap::ArcSwap::from_pointee(settings),

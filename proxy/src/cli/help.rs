@@ -52,7 +52,8 @@ Signals:
 
 Admin port (gateway.admin, by default 127.0.0.1:9644):
   /healthz  200 while the process runs
-  /readyz   200 while the cluster is known and a broker answers, else 503 with the reason
+  /readyz   200 while all endpoints are bound, the cluster's metadata is fresh, a broker answers and no drain has
+            begun, else 503 with the reason
   /status   JSON; `tidegate status` prints it
   /metrics  Prometheus
 

@@ -86,6 +86,9 @@ enum Command {
         /// A file with the gateway's `gateway.admin_token`; default: what TIDEGATE_ADMIN_TOKEN holds, if it is set.
         #[arg(long)]
         token_file: Option<PathBuf>,
+        /// Only ask whether the gateway lives (`/healthz`): prints nothing, wants no token; exit code 1 if it doesn't.
+        #[arg(long, conflicts_with_all = ["token_file", "output"])]
+        healthz: bool,
         /// How it is printed.
         #[arg(short, long, value_enum, default_value_t = Output::Table)]
         output: Output,
@@ -159,7 +162,8 @@ impl Cli {
             Command::Run { config } => run::run(&config, self.log_format == LogFormat::Json),
             Command::Check { config, connect, output } => check::check(&config, connect, output),
             Command::Config { what } => config_file::config(what),
-            Command::Status { admin, token_file, output } => {
+            Command::Status { admin, healthz: true, .. } => status::healthz(&admin),
+            Command::Status { admin, token_file, output, .. } => {
                 status::status(&admin, token_file.as_deref(), output)
             }
             Command::Tier { what } => tier::tier(what),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use config::Secret;
@@ -17,20 +18,30 @@ use super::{Output, table};
 
 /// Where the token is looked for if no file is named.
 const TOKEN_ENV: &str = "TIDEGATE_ADMIN_TOKEN";
+/// How long the gateway may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn status(admin: &str, token_file: Option<&Path>, output: Output) -> anyhow::Result<ExitCode> {
-    let token = token(token_file)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let body = runtime.block_on(get(admin, token.as_ref())).with_context(|| {
-        format!(
-            "cannot read {admin}/status: is a gateway running there, and is `gateway.admin` this address?"
-        )
-    })?;
+    let body = ask(admin, "/status", token(token_file)?.as_ref())?;
     match output {
         Output::Json => super::print(&body)?,
         Output::Table => super::print(&tables(&serde_json::from_str(&body).context("unexpected answer")?))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the gateway lives, for whoever starts it again if it doesn't.
+pub(super) fn healthz(admin: &str) -> anyhow::Result<ExitCode> {
+    ask(admin, "/healthz", None)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(admin: &str, page: &str, token: Option<&Secret>) -> anyhow::Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let asked = runtime.block_on(async { tokio::time::timeout(PATIENCE, get(admin, page, token)).await });
+    asked.map_err(|_| anyhow!("no answer within {PATIENCE:?}")).flatten().with_context(|| {
+        format!("cannot read {admin}{page}: is a gateway running there, and is `gateway.admin` this address?")
+    })
 }
 
 fn token(file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
@@ -39,12 +50,12 @@ fn token(file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
     Ok(Some(Secret::new(text.trim_end())))
 }
 
-async fn get(admin: &str, token: Option<&Secret>) -> anyhow::Result<String> {
+async fn get(admin: &str, page: &str, token: Option<&Secret>) -> anyhow::Result<String> {
     let host = admin.trim_start_matches("http://").trim_end_matches('/');
     let tcp = tokio::net::TcpStream::connect(host).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
     let asked = async {
-        let mut request = hyper::Request::get("/status").header("host", host);
+        let mut request = hyper::Request::get(page).header("host", host);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, bearer(token)?);
         }

@@ -104,19 +104,20 @@ impl Drop for Admitted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::Reason;
 
     #[test]
     fn both_bounds_hold_and_room_returns() {
         let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let c = Connections::new(3, 2);
         let held = [c.admit(a).expect("1"), c.admit(a).expect("2")];
-        assert_eq!(c.admit(a).expect_err("refused").reason(), "too_many_connections_per_ip");
+        assert_eq!(c.admit(a).expect_err("refused").reason(), Reason::TooManyConnectionsPerIp);
         let other = c.admit(b).expect("another address");
-        assert_eq!(c.admit(b).expect_err("refused").reason(), "too_many_connections");
+        assert_eq!(c.admit(b).expect_err("refused").reason(), Reason::TooManyConnections);
         c.bound(3, 1);
         drop(held);
         let one = c.admit(a).expect("room returned");
-        assert_eq!(c.admit(a).expect_err("a lower bound counts").reason(), "too_many_connections_per_ip");
+        assert_eq!(c.admit(a).expect_err("a lower bound counts").reason(), Reason::TooManyConnectionsPerIp);
         drop(one);
         drop(other);
         assert_eq!(c.open(), 0);

@@ -99,6 +99,7 @@ pub fn raise(connections: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::Reason;
 
     #[test]
     fn what_is_kept_grows_with_the_limit_within_bounds() {
@@ -120,6 +121,6 @@ mod tests {
         let at =
             |open| Descriptors(Mutex::new(Some(Counted { at: Instant::now(), open: open - PER_CLIENT })));
         assert!(at(open).admit().is_ok());
-        assert_eq!(at(open + 1).admit().expect_err("refused").reason(), "descriptors");
+        assert_eq!(at(open + 1).admit().expect_err("refused").reason(), Reason::Descriptors);
     }
 }

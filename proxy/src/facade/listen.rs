@@ -194,11 +194,14 @@ mod tests {
     use super::*;
     use crate::app::testing;
     use crate::facade::connections::Connections;
+    use crate::reason::Reason;
     use crate::view::View;
 
     #[tokio::test]
     async fn a_connection_beyond_a_bound_is_closed_and_counted_under_that_bound() {
-        for (max, per_ip, reason) in [(1, 9, "too_many_connections"), (9, 1, "too_many_connections_per_ip")] {
+        for (max, per_ip, reason) in
+            [(1, 9, Reason::TooManyConnections), (9, 1, Reason::TooManyConnectionsPerIp)]
+        {
             let door = testing::core(View::default(), 1, 1).door.clone();
             let mut gateway = testing::gateway(View::default());
             Arc::get_mut(&mut gateway).expect("nobody else's yet").connections =
@@ -210,7 +213,7 @@ mod tests {
             let _first = gateway.connections.admit(address.ip()).expect("there is room for one");
             let mut second = TcpStream::connect(address).await.expect("accepted by the kernel");
             assert_eq!(second.read(&mut [0]).await.unwrap_or(0), 0, "closed");
-            assert_eq!(gateway.rejects.counts(), [(reason, 1)]);
+            assert_eq!(gateway.rejects.seen(), [(reason, 1)]);
             assert_eq!(gateway.connections.open(), 1);
             stop.cancel();
         }

@@ -9,6 +9,7 @@ use governor::clock::Clock;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::reason::Reason;
 use crate::rejects::Rejects;
 
 /// The two bounds, which a reload may replace.
@@ -40,7 +41,7 @@ impl Pace {
         if let Ok(slot) = bounds.handshakes.clone().try_acquire_owned() {
             return Some(slot);
         }
-        rejects.waits("handshakes", "limits.handshakes");
+        rejects.waits(Reason::Handshakes, "limits.handshakes");
         bounds.handshakes.clone().acquire_owned().await.ok()
     }
 }
@@ -57,7 +58,7 @@ impl Bounds {
         let mut waits = false;
         while let Err(until) = rate.check() {
             if !std::mem::replace(&mut waits, true) {
-                rejects.waits("accept_rate", "limits.accept_rate");
+                rejects.waits(Reason::AcceptRate, "limits.accept_rate");
             }
             tokio::time::sleep(until.wait_time_from(rate.clock().now())).await;
         }
@@ -79,8 +80,8 @@ mod tests {
         }
         // Twenty at once, ten more at twenty a second.
         assert!(started.elapsed() >= Duration::from_millis(450), "{:?}", started.elapsed());
-        let counts = rejects.counts();
-        assert!(matches!(counts[..], [("accept_rate", n)] if (1..=10).contains(&n)), "{counts:?}");
+        let counts = rejects.seen();
+        assert!(matches!(counts[..], [(Reason::AcceptRate, n)] if (1..=10).contains(&n)), "{counts:?}");
     }
 
     #[tokio::test]
@@ -96,6 +97,6 @@ mod tests {
         pace.bound(None, 2);
         let both = (pace.turn(&rejects).await, pace.turn(&rejects).await);
         assert!(both.0.is_some() && both.1.is_some(), "a reload gave more room");
-        assert_eq!(rejects.counts(), [("handshakes", 1)]);
+        assert_eq!(rejects.seen(), [(Reason::Handshakes, 1)]);
     }
 }

@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use crate::app::Gateway;
-use crate::life::headroom;
+use crate::life::{headroom, ready};
 
 /// Registers them; values are read when somebody asks.
 pub fn register(meter: &Meter, gateway: &Arc<Gateway>) {
@@ -15,6 +15,12 @@ pub fn register(meter: &Meter, gateway: &Arc<Gateway>) {
         .u64_observable_gauge("tidegate_draining")
         .with_description("1 once the gateway is about to end")
         .with_callback(move |o| o.observe(g.drain.begun().is_some().into(), &[]))
+        .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_gauge("tidegate_ready")
+        .with_description("1 while /readyz says so: endpoints bound, cluster and brokers reached, no drain")
+        .with_callback(move |o| o.observe(ready::of(&g).is_empty().into(), &[]))
         .build();
     let g = gateway.clone();
     meter

@@ -23,17 +23,13 @@ const FETCH_ENDPOINTS: i16 = 16;
 /// Length prefix and correlation id.
 const FRONT: usize = LENGTH_PREFIX + 4;
 
-fn wrong(what: impl ToString) -> Fault {
-    Fault::Answer(what.to_string())
-}
-
 /// Of a frame's own length, the first thing in it.
 fn of_length(error: WireError) -> Fault {
     match error {
-        WireError::Length { value, .. } => {
-            wrong(format!("a frame of {value} bytes: more than `limits.frame`, or less than a header"))
-        }
-        other => wrong(other),
+        WireError::Length { value, .. } => Fault::answer(format!(
+            "a frame of {value} bytes: more than `limits.frame`, or less than a header"
+        )),
+        other => Fault::answer(other),
     }
 }
 
@@ -56,13 +52,13 @@ impl Core {
             Inbound::Passing(rest) => Ok(self.passing(rest, bytes.len())),
             Inbound::Fetch(mut walker, due, left) => {
                 let there = left.min(bytes.len());
-                let n = walker.feed(&mut bytes[..there], &mut Judge::of(self)).map_err(wrong)?;
+                let n = walker.feed(&mut bytes[..there], &mut Judge::of(self)).map_err(Fault::answer)?;
                 let (done, next) = (walker.is_done(), |left| Inbound::Fetch(walker, due, left));
                 self.walked(due, (left, there, n), done, next)
             }
             Inbound::Share(mut walker, due, left) => {
                 let there = left.min(bytes.len());
-                let n = walker.feed(&mut bytes[..there]).map_err(wrong)?;
+                let n = walker.feed(&mut bytes[..there]).map_err(Fault::answer)?;
                 let (done, next) = (walker.is_done(), |left| Inbound::Share(walker, due, left));
                 self.walked(due, (left, there, n), done, next)
             }
@@ -70,7 +66,7 @@ impl Core {
     }
 
     fn answer_front(&mut self, bytes: &mut [u8]) -> Result<Step, Fault> {
-        let due = *self.due.front().ok_or_else(|| wrong("nobody asked"))?;
+        let due = *self.due.front().ok_or_else(|| Fault::answer("nobody asked"))?;
         // A SASL token's answer may be empty.
         let min = if due.correlation_id.is_some() { 4 } else { 0 };
         let len = match frame_len(bytes, min, self.gateway.settings().frame_max).map_err(of_length)? {
@@ -80,7 +76,7 @@ impl Core {
         if let Some(expected) = due.correlation_id {
             let Some(id) = bytes.get(LENGTH_PREFIX..FRONT) else { return Ok(Step::NeedMore(FRONT)) };
             if id != expected.0.to_be_bytes() {
-                return Err(wrong(format!("correlation id {id:?}, not {}", expected.0)));
+                return Err(Fault::answer(format!("correlation id {id:?}, not {}", expected.0)));
             }
         }
         let whole = LENGTH_PREFIX + len;
@@ -113,11 +109,12 @@ impl Core {
             return if bytes.len() < whole {
                 Ok(Step::NeedMore(FRONT + 2))
             } else {
-                Err(wrong("no error code"))
+                Err(Fault::answer("no error code"))
             };
         };
-        if due.version == 0 && error != [0, 0] {
-            self.sasl = None;
+        if due.version == 0 {
+            self.shaking_hands = false;
+            self.sasl = self.sasl.filter(|_| error == [0, 0]);
         }
         Ok(self.answer_passes(due, whole, bytes.len()))
     }
@@ -217,7 +214,7 @@ impl Core {
         let settings = self.gateway.settings();
         let fleet = &settings.fleet;
         let mut addresses = Addresses::new(&view, fleet, &self.zone, &self.door.name, &self.door.endpoints);
-        let (done, unmapped) = patch(&addresses).map_err(wrong)?;
+        let (done, unmapped) = patch(&addresses).map_err(Fault::answer)?;
         if unmapped.is_empty() {
             return Ok(done);
         }
@@ -225,7 +222,7 @@ impl Core {
             self.gateway.cluster.nudge();
         }
         addresses.add(fleet, &self.zone, &self.door.name, &self.door.endpoints, &unmapped);
-        let (done, unmapped) = patch(&addresses).map_err(wrong)?;
+        let (done, unmapped) = patch(&addresses).map_err(Fault::answer)?;
         for broker in unmapped.into_iter().filter(|id| self.door.endpoints.of(*id).is_none()) {
             self.gateway.rejects.unmapped(broker, &self.door.name);
         }
@@ -235,8 +232,8 @@ impl Core {
     fn short_fetch(&mut self, due: Due, whole: usize, bytes: &mut [u8]) -> Result<Step, Fault> {
         let Some(frame) = bytes.get_mut(..whole) else { return Ok(Step::NeedMore(whole)) };
         let payload = &mut frame[LENGTH_PREFIX..];
-        let tags = tags_at(payload, due.version).map_err(wrong)?;
-        Walker::new(due.version).feed(&mut payload[..tags], &mut Judge::of(self)).map_err(wrong)?;
+        let tags = tags_at(payload, due.version).map_err(Fault::answer)?;
+        Walker::new(due.version).feed(&mut payload[..tags], &mut Judge::of(self)).map_err(Fault::answer)?;
         if payload[tags..] == [0] {
             return Ok(self.answer_passes(due, whole, whole));
         }
@@ -263,8 +260,8 @@ impl Core {
         let left = left - n;
         match left {
             0 if done => Ok(Step::Forward(n)),
-            0 => Err(wrong("answer shorter than its content")),
-            _ if n == 0 && there >= left => Err(wrong("answer ends inside a field")),
+            0 => Err(Fault::answer("answer shorter than its content")),
+            _ if n == 0 && there >= left => Err(Fault::answer("answer ends inside a field")),
             // Records are never waited for: what is in hand ends inside a small field.
             _ => {
                 self.inbound = next(left);

@@ -92,6 +92,8 @@ pub struct Core {
     pub answering: i16,
     /// Whether the broker has answered anything yet.
     pub answered: bool,
+    /// Set while the answer to a SaslHandshake v0 is due: it says whether tokens come next, or requests.
+    pub shaking_hands: bool,
     /// Set while SASL tokens pass without Kafka's header, after SaslHandshake v0.
     pub sasl: Option<SaslV0>,
     /// Whether the client's last request was one by which it proves who it is.
@@ -135,6 +137,7 @@ impl Core {
             inbound: Inbound::default(),
             answering: kafka::api::API_VERSIONS,
             answered: false,
+            shaking_hands: false,
             sasl: None,
             authenticating: false,
             identified: false,
@@ -153,6 +156,12 @@ impl Core {
     /// Whether another broker stands in for the one the client dialled.
     pub fn is_stand_in(&self) -> bool {
         self.endpoint.is_some_and(|e| e != self.own)
+    }
+
+    /// Whether the broker at the other end isn't the leader that the client may take it for: a follower that it was pointed
+    /// to, or one that stands in.
+    pub fn is_steered(&self) -> bool {
+        self.is_stand_in() || self.steering.as_ref().is_some_and(|s| s.follows)
     }
 
     /// Counts `n` bytes of an API that went over `leg`.

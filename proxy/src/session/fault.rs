@@ -3,11 +3,13 @@
 use kafka::wire::WireError;
 
 use crate::facade::proxy_header::{HeaderError, ReadError};
+use crate::reason::Reason;
+use crate::steer::held::NoRoom;
 
 /// The name of the bound per address.
 pub const PER_IP: &str = "limits.connections_per_ip";
 
-/// The fault; its [`reason`](Fault::reason) is the label of `tidegate_rejected_total`.
+/// The fault; its [`reason`](Fault::reason) is a label of `tidegate_rejected_total`.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// A TLS handshake on a listener that speaks plain TCP.
@@ -85,39 +87,48 @@ pub enum Fault {
     /// `limits.connections` or `limits.connections_per_ip` is reached.
     #[error("too many connections: `{0}` is reached")]
     TooMany(&'static str),
+    /// There was nowhere to keep an answer that had begun.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// A socket failed; everyday, counted but not logged as a warning.
     #[error("connection: {0}")]
     Io(#[from] std::io::Error),
 }
 
 impl Fault {
-    /// The label.
-    pub fn reason(&self) -> &'static str {
+    /// What it is counted under.
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::TlsOnPlain => "tls_on_plain",
-            Self::Http => "http",
-            Self::FrameLength(_) => "frame_length",
-            Self::Malformed { .. } => "malformed",
-            Self::Version { .. } => "version",
-            Self::Answer(_) => "answer",
-            Self::Upstream(_) => "upstream",
-            Self::Handshake => "handshake_timeout",
-            Self::Tls(_) => "tls",
-            Self::NotMapped(_) => "certificate_not_mapped",
-            Self::Identity(_) => "identity_refused",
-            Self::SaslBesideCertificate => "sasl_beside_certificate",
-            Self::ProxyHeader(HeaderError::Missing) => "proxy_header_missing",
-            Self::ProxyHeader(HeaderError::Version1) => "proxy_header_version1",
-            Self::ProxyHeader(HeaderError::Malformed(_)) => "proxy_header_malformed",
-            Self::ProxyHeader(HeaderError::Late) => "proxy_header_timeout",
-            Self::ProxyUntrusted => "proxy_header_untrusted",
-            Self::Descriptors { .. } => "descriptors",
-            Self::Silent => "first_request_timeout",
-            Self::Idle => "idle",
-            Self::TooMany(PER_IP) => "too_many_connections_per_ip",
-            Self::TooMany(_) => "too_many_connections",
-            Self::Io(_) => "io",
+            Self::TlsOnPlain => Reason::TlsOnPlain,
+            Self::Http => Reason::Http,
+            Self::FrameLength(_) => Reason::FrameLength,
+            Self::Malformed { .. } => Reason::Malformed,
+            Self::Version { .. } => Reason::Version,
+            Self::Answer(_) => Reason::Answer,
+            Self::Upstream(_) => Reason::Upstream,
+            Self::Handshake => Reason::HandshakeTimeout,
+            Self::Tls(_) => Reason::Tls,
+            Self::NotMapped(_) => Reason::CertificateNotMapped,
+            Self::Identity(_) => Reason::IdentityRefused,
+            Self::SaslBesideCertificate => Reason::SaslBesideCertificate,
+            Self::ProxyHeader(HeaderError::Missing) => Reason::ProxyHeaderMissing,
+            Self::ProxyHeader(HeaderError::Version1) => Reason::ProxyHeaderVersion1,
+            Self::ProxyHeader(HeaderError::Malformed(_)) => Reason::ProxyHeaderMalformed,
+            Self::ProxyHeader(HeaderError::Late) => Reason::ProxyHeaderTimeout,
+            Self::ProxyUntrusted => Reason::ProxyHeaderUntrusted,
+            Self::Descriptors { .. } => Reason::Descriptors,
+            Self::Silent => Reason::FirstRequestTimeout,
+            Self::Idle => Reason::Idle,
+            Self::TooMany(PER_IP) => Reason::TooManyConnectionsPerIp,
+            Self::TooMany(_) => Reason::TooManyConnections,
+            Self::NoRoom(_) => Reason::InFlightBytes,
+            Self::Io(_) => Reason::Io,
         }
+    }
+
+    /// A broker's answer that can't be right.
+    pub fn answer(what: impl ToString) -> Self {
+        Self::Answer(what.to_string())
     }
 
     /// What a frame's first bytes tell when its length is impossible.

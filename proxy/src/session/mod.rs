@@ -3,6 +3,7 @@
 //! [`Core`] decides over bytes, [`lane::Lane`] moves them, [`Session::run`] joins both directions in one task. Order,
 //! backpressure, principal, ACLs, quotas and transactions are the broker's own, because the connection is.
 
+mod alarm;
 pub mod answer;
 pub mod core;
 pub mod fault;
@@ -10,6 +11,7 @@ pub mod gulp;
 pub mod idle;
 pub mod lane;
 pub mod open;
+mod own;
 pub mod renew;
 pub mod request;
 pub mod sasl;
@@ -24,13 +26,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use kafka::client::Stream;
-use kafka::header::framed;
-use kafka::types::BrokerId;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::ledger::Leg;
 use crate::life::drain::Leave;
+use crate::session::alarm::{Alarm, return_of};
 use crate::session::core::{Core, IN_FLIGHT_MAX, Inbound};
 use crate::session::fault::Fault;
 use crate::session::idle::{Seen, Watch};
@@ -38,16 +38,6 @@ use crate::session::lane::Lane;
 use crate::session::renew::Renewal;
 use crate::session::stream::ClientStream;
 use crate::steer;
-use crate::steer::held::Held;
-use crate::steer::side::{self, SideError};
-
-/// How long the client's own broker may take for a question of the gateway's (a peek or a rights probe), or beyond
-/// the wait that a fetch asked for.
-const OWN_PATIENCE: Duration = Duration::from_secs(35);
-
-/// How long a session stays with a stand-in if nothing says that its own broker is down: it could not be reached for a
-/// moment, or isn't known.
-const SHORT_STAY: Duration = Duration::from_secs(3);
 
 /// How long a client may take to take the end of its connection: TLS says that it ends, behind all that is still unread.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
@@ -58,20 +48,6 @@ const AUTHENTICATION: Duration = Duration::from_secs(1);
 /// How long a client that was told of the end may take to close its side.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Rings when it is time to look for the broker that was dialled again.
-fn return_of(core: &Core, endpoint: BrokerId) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    let cluster = &core.gateway.cluster;
-    if !cluster.view().brokers.contains_key(&endpoint) {
-        return Box::pin(tokio::time::sleep(SHORT_STAY));
-    }
-    let up = cluster.signals.of(endpoint).up.clone().notified_owned();
-    // Looked at after the wake-up call is ordered, so that news in between is not missed.
-    match cluster.view().is_live(endpoint) {
-        true => Box::pin(tokio::time::sleep(SHORT_STAY)),
-        false => Box::pin(up),
-    }
-}
-
 /// Why the relay paused.
 #[derive(Debug)]
 enum Pause {
@@ -81,19 +57,6 @@ enum Pause {
     Renew,
     /// Both sides are done, or the session has to move, or nobody uses it.
     End(Result<(), Fault>),
-}
-
-/// A wake-up call to wait for: the broker at the other end went, or the one it stands in for came back.
-struct Alarm {
-    rings: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// Whether to end at once, or between two answers.
-    at_once: bool,
-}
-
-impl std::fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Alarm").field("at_once", &self.at_once).finish_non_exhaustive()
-    }
 }
 
 /// The session.
@@ -250,7 +213,7 @@ impl Session {
             if let Poll::Ready(Err(e)) = self.poll_up(cx) {
                 return Poll::Ready(Err(e));
             }
-            let blocked = self.core.due.len() >= IN_FLIGHT_MAX;
+            let blocked = self.is_blocked();
             let down = self.poll_down(cx);
             if let Poll::Ready(Err(e)) = down {
                 return Poll::Ready(Err(e));
@@ -261,11 +224,11 @@ impl Session {
             if self.up.held.is_some() && self.is_quiet() {
                 return Poll::Ready(Ok(self.up.held.take().map_or(Pause::End(Ok(())), Pause::Intercept)));
             }
-            if self.is_holding() && self.is_quiet() {
+            if self.core.holding && self.is_holding() && self.is_quiet() {
                 return Poll::Ready(Ok(Pause::Renew));
             }
-            // A full queue kept requests unread; answers have made room.
-            if blocked && self.core.due.len() < IN_FLIGHT_MAX {
+            // Answers have made room for requests that were kept waiting.
+            if blocked && !self.is_blocked() {
                 continue;
             }
             if self.poll_alarm(cx) || self.may_part() {
@@ -304,7 +267,7 @@ impl Session {
                 ready!(Pin::new(&mut self.upstream).poll_shutdown(cx))?;
                 self.half_closed = true;
             }
-            if self.up.ended || self.core.due.len() >= IN_FLIGHT_MAX {
+            if self.up.ended || self.is_blocked() {
                 return Poll::Pending;
             }
             // A client that always has the next request under way would never be sent away.
@@ -315,9 +278,17 @@ impl Session {
         }
     }
 
-    /// Whether the next request has to wait: the broker is to be shown again who the client is.
+    /// Whether requests wait for an answer: too many are due, or one that says what comes next.
+    fn is_blocked(&self) -> bool {
+        self.core.due.len() >= IN_FLIGHT_MAX || self.core.shaking_hands
+    }
+
+    /// Whether the next request has to wait: the broker is to be shown again who the client is, or its answer says what
+    /// the next bytes are.
     fn is_holding(&self) -> bool {
-        self.core.holding && self.core.outbound.left == 0 && (self.up.is_stopped() || !self.up.has_work())
+        (self.core.holding || self.core.shaking_hands)
+            && self.core.outbound.left == 0
+            && (self.up.is_stopped() || !self.up.has_work())
     }
 
     fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
@@ -334,101 +305,5 @@ impl Session {
                 return Poll::Ready(Ok(()));
             }
         }
-    }
-
-    /// A follower that stops answering is left at once, and so is a broker that never began to: the client comes back and
-    /// finds another broker standing in. A leader that has answered is waited for, as without us.
-    fn watch_broker(&mut self) {
-        let wanted = self.core.wants_living_broker();
-        if self.alarm.as_ref().is_some_and(|a| a.at_once && !wanted) {
-            self.alarm = None;
-        }
-        if self.alarm.is_some() || !wanted {
-            return;
-        }
-        let cluster = &self.core.gateway.cluster;
-        let down = cluster.signals.of(self.core.own).down.clone().notified_owned();
-        // Looked at after the wake-up call is ordered, so that news in between is not missed.
-        let rings: Pin<Box<dyn Future<Output = ()> + Send>> = match cluster.view().is_live(self.core.own) {
-            true => Box::pin(down),
-            false => Box::pin(std::future::ready(())),
-        };
-        self.alarm = Some(Alarm { rings, at_once: true });
-    }
-
-    /// Whether the session must end at once: what is due will not come from a broker that is gone. A session on a
-    /// stand-in ends between two answers.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(alarm) = &mut self.alarm else { return false };
-        if alarm.rings.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        let at_once = alarm.at_once;
-        (self.alarm, self.closing) = (None, true);
-        at_once
-    }
-
-    /// Sends a request payload of the gateway's own to the client's broker and returns the answer's payload. Nothing
-    /// else may be under way.
-    pub async fn ask_own(&mut self, payload: &[u8]) -> Result<Held, Fault> {
-        let mark = self.core.traces.mark();
-        let answer = self.ask_own_untraced(payload).await;
-        self.core.trace_asked(self.core.own, mark, answer.as_ref().ok().map(|a| a.len()));
-        answer
-    }
-
-    async fn ask_own_untraced(&mut self, payload: &[u8]) -> Result<Held, Fault> {
-        self.renew_if_due().await?;
-        let frame = framed(payload);
-        self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
-        let gateway = self.core.gateway.clone();
-        let asked = side::ask(&mut self.upstream, &frame, &gateway.held, OWN_PATIENCE);
-        let asked = match self.alarm.as_mut().filter(|a| a.at_once) {
-            None => asked.await,
-            Some(alarm) => tokio::select! {
-                biased;
-                () = &mut alarm.rings => return Err(Fault::Upstream("the broker stopped answering".to_owned())),
-                asked = asked => asked,
-            },
-        };
-        let answer = asked.map_err(|e| match e {
-            SideError::Io(e) => Fault::Io(e),
-            e => Fault::Answer(e.to_string()),
-        })?;
-        self.core.count(Leg::BrokerToGateway, kafka::api::FETCH, answer.len() + 4);
-        Ok(answer)
-    }
-
-    /// Sends a client's frame on to its broker; the answer comes through the relay.
-    pub async fn send_own(&mut self, frame: &[u8]) -> Result<(), Fault> {
-        self.renew_if_due().await?;
-        self.core.count(Leg::GatewayToBroker, kafka::api::FETCH, frame.len());
-        self.upstream.write_all(frame).await?;
-        Ok(self.upstream.flush().await?)
-    }
-
-    /// Answers the client with a frame of the gateway's own. A client that takes nothing of it for `limits.idle` is
-    /// not waited for.
-    pub async fn reply(&mut self, frame: &[u8]) -> Result<(), Fault> {
-        let mark = self.core.traces.mark();
-        let replied = self.write_to_client(frame).await;
-        self.core.traces.step("reply", mark, Vec::new);
-        if let Some(trace) = self.core.traces.here() {
-            trace.set("tidegate.answer.bytes", frame.len() as i64);
-        }
-        replied
-    }
-
-    async fn write_to_client(&mut self, frame: &[u8]) -> Result<(), Fault> {
-        self.core.count(Leg::GatewayToClient, kafka::api::FETCH, frame.len());
-        let (idle, mut rest) = (self.core.gateway.settings().idle_max, frame);
-        while !rest.is_empty() {
-            let n = timeout(idle, self.client.write(rest)).await.map_err(|_| Fault::Idle)??;
-            if n == 0 {
-                return Err(std::io::Error::from(std::io::ErrorKind::WriteZero).into());
-            }
-            rest = &rest[n..];
-        }
-        Ok(timeout(idle, self.client.flush()).await.map_err(|_| Fault::Idle)??)
     }
 }

@@ -87,7 +87,7 @@ async fn accept(
 }
 
 /// Connects to the endpoint's broker. If it is down another one stands in for it, so that its endpoint lives: clients
-/// stay pinned to a dead broker's address for up to half an hour (clients.md section 6, rule 2).
+/// stay pinned to a dead broker's address for up to half an hour.
 ///
 /// A client whose certificate says who it is gets a connection on which that is proved already.
 async fn reach(

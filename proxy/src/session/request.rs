@@ -38,7 +38,7 @@ impl Core {
             self.outbound.left -= n;
             return Ok(self.pass(self.outbound.key, n));
         }
-        if self.holding {
+        if self.holding || self.shaking_hands {
             return Ok(Step::Stop);
         }
         if let Some(state) = self.sasl
@@ -71,7 +71,7 @@ impl Core {
         if self.identified && self.authenticating {
             return self.sasl_beside_certificate(front, bytes.len());
         }
-        let steered = self.is_stand_in() || self.steering.as_ref().is_some_and(|s| s.follows);
+        let steered = self.is_steered();
         let tiered = self.gateway.tier.is_configured();
         let held = wants_whole(front, steered, tiered) && front.whole <= HOLD_MAX;
         if held && bytes.len() < front.whole {
@@ -147,28 +147,17 @@ impl Core {
         frame: &mut [u8],
     ) -> Result<Step, Fault> {
         let payload = &mut frame[LENGTH_PREFIX..];
+        let goes_on = match front.key {
+            api::FETCH => self.fetch(front, payload)?,
+            api::LIST_OFFSETS | api::OFFSET_FOR_LEADER_EPOCH => self.offsets(front, payload)?,
+            api::DELETE_RECORDS => self.trims(front, payload)?,
+            _ => true,
+        };
+        if !goes_on {
+            self.count(Leg::ClientToGateway, front.key, front.whole);
+            return Ok(Step::Hold(front.whole));
+        }
         let replaced = match front.key {
-            api::FETCH => match self.fetch(front, payload)? {
-                true => None,
-                false => {
-                    self.count(Leg::ClientToGateway, front.key, front.whole);
-                    return Ok(Step::Hold(front.whole));
-                }
-            },
-            api::LIST_OFFSETS | api::OFFSET_FOR_LEADER_EPOCH => match self.offsets(front, payload)? {
-                true => None,
-                false => {
-                    self.count(Leg::ClientToGateway, front.key, front.whole);
-                    return Ok(Step::Hold(front.whole));
-                }
-            },
-            api::DELETE_RECORDS => match self.trims(front, payload)? {
-                true => None,
-                false => {
-                    self.count(Leg::ClientToGateway, front.key, front.whole);
-                    return Ok(Step::Hold(front.whole));
-                }
-            },
             api::JOIN_GROUP => rack::set_join_group_rack(payload, front.version, self.zone.as_str()),
             api::CONSUMER_GROUP_HEARTBEAT => {
                 rack::set_heartbeat_rack(payload, front.version, self.zone.as_str())
@@ -177,10 +166,11 @@ impl Core {
                 self.api_versions(front, payload)?;
                 None
             }
-            _ => {
-                self.sasl = SaslV0::after_handshake(payload);
+            api::SASL_HANDSHAKE => {
+                (self.sasl, self.shaking_hands) = (SaslV0::after_handshake(payload), true);
                 None
             }
+            _ => None,
         };
         self.expect(Some(correlation_id), front.key, front.version);
         Ok(match replaced {
@@ -203,7 +193,7 @@ impl Core {
         let forward = steer::forwards(self, &request);
         let clears = forward
             && request.session == fetch::Session::Open
-            && self.steering.as_ref().is_some_and(|s| s.never_continues());
+            && self.steering.as_ref().is_some_and(|s| s.memory.never_continues());
         if let Some(at) = request.session_at().filter(|_| clears) {
             fetch::clear_session(payload, at);
         }

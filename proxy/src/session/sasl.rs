@@ -4,6 +4,7 @@
 //! says where the exchange ends, so it is counted where the mechanism fixes the count, and otherwise (GSSAPI) a packet
 //! that can only be a Kafka request ends it.
 
+use kafka::api::SASL_HANDSHAKE;
 use kafka::header::{LENGTH_PREFIX, framed};
 use kafka::wire::Reader;
 
@@ -19,7 +20,7 @@ const ILLEGAL_SASL_STATE: i16 = 34;
 /// Always: the connection ends with it.
 pub async fn refuse(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
     if let Some(answer) = illegal_handshake(&frame[LENGTH_PREFIX..]) {
-        session.reply(&framed(&answer)).await?;
+        session.reply(SASL_HANDSHAKE, &framed(&answer)).await?;
     }
     Err(Fault::SaslBesideCertificate)
 }
@@ -28,7 +29,7 @@ pub async fn refuse(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
 fn illegal_handshake(payload: &[u8]) -> Option<Vec<u8>> {
     let (key, id) = (payload.get(..2)?, payload.get(4..8)?);
     let answer = || [id, &ILLEGAL_SASL_STATE.to_be_bytes(), &[0; 4]].concat();
-    (key == kafka::api::SASL_HANDSHAKE.to_be_bytes()).then(answer)
+    (key == SASL_HANDSHAKE.to_be_bytes()).then(answer)
 }
 
 /// How many more tokens the client will send.

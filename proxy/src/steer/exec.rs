@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kafka::api::{DELETE_RECORDS, FETCH, SASL_AUTHENTICATE, SASL_HANDSHAKE};
 use kafka::fetch::answer::{Answer, PartitionAnswer};
 use kafka::fetch::request::FetchRequest;
-use kafka::header::LENGTH_PREFIX;
+use kafka::header::{LENGTH_PREFIX, key_of};
 use kafka::types::{BrokerId, CorrelationId};
-use kafka::wire::WireError;
 use opentelemetry::KeyValue;
 
 use crate::metrics::Served;
@@ -44,10 +44,6 @@ struct Tries {
 /// Pause before an answer without anything, where nobody could serve: the client would ask again at once.
 const CALM: Duration = Duration::from_millis(100);
 
-fn wrong(e: WireError) -> Fault {
-    Fault::Answer(e.to_string())
-}
-
 /// Answers the request in `frame` (prefix included).
 pub async fn intercept(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     let answered = by_api(session, frame).await;
@@ -56,16 +52,10 @@ pub async fn intercept(session: &mut Session, frame: Vec<u8>) -> Result<(), Faul
 }
 
 async fn by_api(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
-    match frame.get(LENGTH_PREFIX..LENGTH_PREFIX + 2) {
-        Some(key) if key == kafka::api::FETCH.to_be_bytes() => fetch(session, frame).await,
-        Some(key)
-            if [kafka::api::SASL_HANDSHAKE, kafka::api::SASL_AUTHENTICATE]
-                .iter()
-                .any(|sasl| key == sasl.to_be_bytes()) =>
-        {
-            sasl::refuse(session, &frame).await
-        }
-        Some(key) if key == kafka::api::DELETE_RECORDS.to_be_bytes() => trim::answer(session, &frame).await,
+    match frame.get(LENGTH_PREFIX..).map_or(-1, key_of) {
+        FETCH => fetch(session, frame).await,
+        SASL_HANDSHAKE | SASL_AUTHENTICATE => sasl::refuse(session, &frame).await,
+        DELETE_RECORDS => trim::answer(session, &frame).await,
         _ => offsets::answer(session, &frame).await,
     }
 }
@@ -73,7 +63,7 @@ async fn by_api(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
 async fn fetch(session: &mut Session, frame: Vec<u8>) -> Result<(), Fault> {
     let payload = &frame[LENGTH_PREFIX..];
     let version = i16::from_be_bytes([payload[2], payload[3]]);
-    let request = FetchRequest::parse(payload, version).map_err(wrong)?;
+    let request = FetchRequest::parse(payload, version).map_err(Fault::answer)?;
     let (mut view, mut learned, mut looked) = (session.core.gateway.cluster.view(), false, false);
     if is_behind(&view, &request) {
         let mark = session.core.traces.mark();
@@ -150,7 +140,7 @@ async fn nothing_yet(session: &mut Session, payload: &[u8], request: &FetchReque
     tokio::time::sleep(CALM).await;
     let partitions = request.partitions.iter().map(|p| PartitionAnswer::empty(p.topic, p.partition));
     let answer = Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: partitions.collect() };
-    session.reply(&answer.encode(request.version, correlation_id(payload))).await
+    session.reply(FETCH, &answer.encode(request.version, correlation_id(payload))).await
 }
 
 fn decide(session: &mut Session, view: &View, request: &FetchRequest<'_>, done: (bool, bool)) -> Plan {
@@ -191,7 +181,7 @@ async fn may_know(session: &mut Session, payload: &[u8], request: &FetchRequest<
 async fn flush(session: &mut Session, payload: &[u8], request: &FetchRequest<'_>) -> Result<(), Fault> {
     session.core.steering.get_or_insert_default().memory.flushed(Instant::now());
     let answer = Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: Vec::new() };
-    session.reply(&answer.encode(request.version, correlation_id(payload))).await
+    session.reply(FETCH, &answer.encode(request.version, correlation_id(payload))).await
 }
 
 /// The leader is asked for next to nothing, under the client's own name: so its errors, the client's rights and the
@@ -208,7 +198,7 @@ async fn hint(
     let zone = reads_zone(&session.core).clone();
     let rack = targets.iter().all(Option::is_some).then_some(zone.as_str());
     let peeked = session.ask_own(&request.peek(payload, rack)).await?;
-    let mut answer = Answer::parse(&peeked, request.version).map_err(wrong)?;
+    let mut answer = Answer::parse(&peeked, request.version).map_err(Fault::answer)?;
     let (now, places) = (Instant::now(), answer.places());
     let (own, sound) = (session.core.own, answer.error == 0);
     let memory = &mut session.core.steering.get_or_insert_default().memory;
@@ -224,6 +214,7 @@ async fn hint(
             // Read here from a follower, beside partitions that are led here: its trouble is hidden here, too.
             None if follows && is_follower_trouble(said.error) => {
                 *said = PartitionAnswer::empty(p.topic, p.partition);
+                session.core.gateway.counters.hidden();
                 memory.trouble(p.topic, p.partition, own, now);
             }
             _ => {}
@@ -237,7 +228,7 @@ async fn hint(
     answer.session_id = 0;
     let served = if has_gateway(&session.core) { Served::Hinted } else { Served::CrossZoneNoGateway };
     session.core.served(served);
-    session.reply(&answer.encode(request.version, correlation_id(payload))).await
+    session.reply(FETCH, &answer.encode(request.version, correlation_id(payload))).await
 }
 
 /// Fetches from other brokers and answers in the client's version. False if somebody was in trouble, nothing came of
@@ -267,7 +258,8 @@ async fn on_behalf(
     let mut outcomes: Vec<Outcome<'_>> = Vec::with_capacity(legs.len());
     for (leg, payload) in legs.iter().zip(&payloads) {
         let version = version_of(request, leg, own);
-        let answer = payload.as_deref().map(|p| Answer::parse(p, version)).transpose().map_err(wrong)?;
+        let answer =
+            payload.as_deref().map(|p| Answer::parse(p, version)).transpose().map_err(Fault::answer)?;
         outcomes.push((leg.from, &leg.partitions, answer));
     }
     let mark = session.core.traces.mark();
@@ -293,8 +285,11 @@ async fn on_behalf(
     drop((merged, outcomes));
     drop(payloads);
     let gateway = session.core.gateway.clone();
-    let _room = if frame.len() > SOCKET_TAKES { gateway.held.take(frame.len()).await } else { None };
-    session.reply(&frame).await?;
+    let _room = match frame.len() > SOCKET_TAKES {
+        true => gateway.held.claim().take(frame.len()).await?,
+        false => None,
+    };
+    session.reply(FETCH, &frame).await?;
     Ok(true)
 }
 
@@ -344,6 +339,7 @@ fn note_troubles(
     for (place, from) in troubles {
         let (p, Server::Broker(broker)) = (&request.partitions[*place], from) else { continue };
         if view.partition(p.topic, p.partition).and_then(|p| p.leader) != Some(*broker) {
+            session.core.gateway.counters.hidden();
             memory.trouble(p.topic, p.partition, *broker, now);
         }
     }

@@ -1,17 +1,14 @@
 //! Answers that are held in memory, and the room they may take together: `limits.in_flight_bytes`.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use kafka::header::LENGTH_PREFIX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::warn;
 
-/// Lines a second that say that there is no room; every wait is counted.
-const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("ten");
+use crate::rejects::Rejects;
 
 /// The unit in which room is counted, bytes.
 const UNIT: usize = 1024;
@@ -19,12 +16,19 @@ const UNIT: usize = 1024;
 /// Answers up to this long take no room.
 const SMALL: usize = 64 * 1024;
 
+/// How long an answer waits for room.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
+
+/// There was no room for an answer in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no room for an answer: `limits.in_flight_bytes` is reached")]
+pub struct NoRoom;
+
 /// The room for held answers of the whole gateway.
 #[derive(Debug)]
 pub struct Room {
     size: ArcSwap<Size>,
-    waits: AtomicU64,
-    lines: DefaultDirectRateLimiter,
+    rejects: Arc<Rejects>,
 }
 
 /// How much room there is.
@@ -52,10 +56,9 @@ pub struct Held {
 }
 
 impl Room {
-    /// Room for `bytes` in all, for answers of at most `frame_max` each.
-    pub fn new(bytes: u64, frame_max: usize) -> Self {
-        let lines = RateLimiter::direct(Quota::per_second(LINES_PER_SECOND));
-        Self { size: ArcSwap::from_pointee(Size::of(bytes, frame_max)), waits: AtomicU64::new(0), lines }
+    /// Room for `bytes` in all, for answers of at most `frame_max` each. Waits are counted in `rejects`.
+    pub fn new(bytes: u64, frame_max: usize, rejects: Arc<Rejects>) -> Self {
+        Self { size: ArcSwap::from_pointee(Size::of(bytes, frame_max)), rejects }
     }
 
     /// As much room as this from now on. What is held is given back to the room it was taken from, so that for a moment
@@ -77,33 +80,54 @@ impl Room {
         (total.saturating_sub(free) * UNIT as u64, total * UNIT as u64)
     }
 
-    /// Waits for room for `len` bytes. Asked for only once an answer has begun to arrive: a long poll holds none. Small
-    /// answers need none: a probe must never queue behind bulk.
-    pub async fn take(&self, len: usize) -> Option<OwnedSemaphorePermit> {
-        if len <= SMALL {
-            return None;
-        }
+    /// Whether more than half of it is in use: then nobody takes more than has to be.
+    pub fn is_tight(&self) -> bool {
+        let (used, total) = self.used();
+        used > total / 2
+    }
+
+    /// What one request of a client's is going to take, for all answers that it needs together.
+    pub fn claim(self: &Arc<Self>) -> Claim {
+        Claim { room: self.clone(), taken: Arc::default() }
+    }
+
+    async fn take(&self, len: usize, patience: Duration) -> Result<OwnedSemaphorePermit, NoRoom> {
         let size = self.size.load_full();
         let units = u32::try_from(len.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, size.total);
-        match size.units.clone().try_acquire_many_owned(units) {
-            Ok(room) => Some(room),
-            Err(_) => {
-                self.count_wait();
-                size.units.clone().acquire_many_owned(units).await.ok()
-            }
+        if let Ok(room) = size.units.clone().try_acquire_many_owned(units) {
+            return Ok(room);
         }
+        self.rejects.answer_waits();
+        let waited = tokio::time::timeout(patience, size.units.clone().acquire_many_owned(units)).await;
+        waited.map_err(|_| NoRoom)?.map_err(|_| NoRoom)
+    }
+}
+
+/// What one request takes of the room. Only its first answer waits, and for [`ROOM_WAIT`] at most: if requests waited for
+/// more while they held some, they could all wait for each other.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    room: Arc<Room>,
+    taken: Arc<AtomicBool>,
+}
+
+impl Claim {
+    /// Room for an answer of `len` bytes. Asked for only once it has begun to arrive: a long poll holds none. Small ones need
+    /// none: a probe must never queue behind bulk.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn take(&self, len: usize) -> Result<Option<OwnedSemaphorePermit>, NoRoom> {
+        if len <= SMALL {
+            return Ok(None);
+        }
+        let patience = if self.taken.swap(true, Relaxed) { Duration::ZERO } else { ROOM_WAIT };
+        self.room.take(len, patience).await.map(Some)
     }
 
-    fn count_wait(&self) {
-        self.waits.fetch_add(1, Relaxed);
-        if self.lines.check().is_ok() {
-            warn!("answers held for clients wait for room: `limits.in_flight_bytes` is reached");
-        }
-    }
-
-    /// How often an answer had to wait for room.
-    pub fn waits(&self) -> u64 {
-        self.waits.load(Relaxed)
+    /// The longest single answer, bytes (`limits.frame`).
+    pub fn frame_max(&self) -> usize {
+        self.room.frame_max()
     }
 }
 
@@ -129,32 +153,56 @@ impl std::ops::Deref for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::Reason;
+
+    fn room(units: usize) -> (Arc<Room>, Arc<Rejects>) {
+        let rejects = Arc::<Rejects>::default();
+        (Arc::new(Room::new((units * UNIT) as u64, 1 << 20, rejects.clone())), rejects)
+    }
 
     #[tokio::test]
     async fn room_is_bounded_and_an_answer_larger_than_all_of_it_gets_all_of_it() {
-        let room = Room::new(100 * UNIT as u64, 1 << 20);
-        let all = room.take(1 << 20).await;
+        let (room, rejects) = room(100);
+        let all = room.claim().take(1 << 20).await;
         assert_eq!(room.used(), (100 * UNIT as u64, 100 * UNIT as u64));
-        assert!(room.take(SMALL).await.is_none(), "a small one doesn't wait");
+        assert!(room.claim().take(SMALL).await.is_ok_and(|r| r.is_none()), "a small one doesn't wait");
         drop(all);
-        let most = room.take(99 * UNIT).await;
-        assert_eq!((room.used().0, room.waits()), (99 * UNIT as u64, 0));
-        let next = room.take(99 * UNIT);
+        assert!(!room.is_tight());
+        let most = room.claim().take(99 * UNIT).await;
+        assert_eq!((room.used().0, rejects.seen()), (99 * UNIT as u64, vec![]));
+        assert!(room.is_tight());
+        let claim = room.claim();
+        let next = claim.take(99 * UNIT);
         tokio::pin!(next);
         let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx)));
         assert!(polled.await.is_pending(), "there is no room");
-        assert_eq!(room.waits(), 1, "and that is counted");
+        assert_eq!(rejects.seen(), [(Reason::InFlightBytes, 1)], "and that is counted");
         drop(most);
-        assert!(next.await.is_some(), "until there is");
+        assert!(next.await.is_ok_and(|r| r.is_some()), "until there is");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_room_for_ever_and_nobody_waits_who_holds_some() {
+        let (room, _) = room(200);
+        let (one, other) = (room.claim(), room.claim());
+        let held = (one.take(100 * UNIT).await, other.take(100 * UNIT).await);
+        let began = std::time::Instant::now();
+        assert_eq!(one.take(100 * UNIT).await.err(), Some(NoRoom));
+        assert_eq!(other.take(100 * UNIT).await.err(), Some(NoRoom));
+        assert!(began.elapsed() < ROOM_WAIT, "they would wait for each other");
+        let some_time = Duration::from_millis(20);
+        assert_eq!(room.take(100 * UNIT, some_time).await.err(), Some(NoRoom));
+        drop(held);
+        assert!(one.take(100 * UNIT).await.is_ok());
     }
 
     #[tokio::test]
     async fn room_that_shrinks_counts_for_what_comes_and_what_is_held_keeps_its_own() {
-        let room = Room::new(100 * UNIT as u64, 1 << 20);
-        let held = room.take(80 * UNIT).await;
+        let (room, _) = room(100);
+        let held = room.claim().take(80 * UNIT).await;
         room.resize(70 * UNIT as u64, 2 << 20);
         assert_eq!((room.used(), room.frame_max()), ((0, 70 * UNIT as u64), 2 << 20));
-        let other = room.take(69 * UNIT).await;
+        let other = room.claim().take(69 * UNIT).await;
         drop(held);
         assert_eq!(room.used().0, 69 * UNIT as u64, "what is given back is not the new room's");
         drop(other);

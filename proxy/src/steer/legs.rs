@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use kafka::fetch::request::{Ask, FetchRequest, VERSION_FOLLOWERS, encode};
-use kafka::header::framed;
+use kafka::header::{LENGTH_PREFIX, framed, key_of};
 use kafka::types::BrokerId;
 
 use crate::app::Gateway;
 use crate::ledger::Leg as Way;
 use crate::session::Session;
 use crate::session::fault::Fault;
-use crate::steer::held::Held;
+use crate::steer::held::{Claim, Held};
 use crate::steer::plan::{Leg, Server};
 use crate::steer::side::{Side, SideError};
 use crate::tier;
@@ -23,7 +23,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const SLICE: Duration = Duration::from_millis(100);
 /// The most one answer on behalf brings. One batch always comes whole. So small that the socket's own buffers take it
 /// from us even if the client is busy, so that slow clients hold no memory here.
-const BYTES_MAX: i32 = 1 << 20;
+pub const BYTES_MAX: i32 = 1 << 20;
 /// The tier gets at least so long: a block that is in memory is read in much less.
 const TIER_WAIT_MIN: Duration = Duration::from_millis(20);
 /// What a broker gets on top of the wait it was asked for.
@@ -69,12 +69,14 @@ async fn round(
     }
     let mark = session.core.traces.mark();
     let frames: Vec<_> = legs.iter().map(|leg| frame(session, request, leg, legs.len(), wait)).collect();
+    let claim = session.core.gateway.held.claim();
     let mut others = tokio::task::JoinSet::new();
     for (place, side) in sides.into_iter().enumerate() {
         let Some(mut side) = side else { continue };
         let (frame, gateway) = (frames[place].clone(), session.core.gateway.clone());
+        let claim = claim.clone();
         others.spawn(async move {
-            let answer = ask(&gateway, &mut side, &frame, wait + GRACE).await;
+            let answer = ask(&gateway, &mut side, &frame, &claim, wait + GRACE).await;
             (place, side, answer, SystemTime::now())
         });
     }
@@ -84,7 +86,7 @@ async fn round(
     let (own, tier) = (at(Server::Broker(session.core.own)), at(Server::Tier));
     let ask_own = async {
         match own {
-            Some(place) => session.ask_own(&frames[place][4..]).await.map(Some),
+            Some(place) => session.ask_own_for(&claim, &frames[place][LENGTH_PREFIX..]).await.map(Some),
             None => Ok(None),
         }
     };
@@ -92,7 +94,8 @@ async fn round(
         let leg = tier.map(|place| &legs[place])?;
         let bytes = request.max_bytes / legs.len() as i32;
         let wait = wait.max(TIER_WAIT_MIN);
-        let said = tier::answer::answer(&gateway, view, request, &leg.partitions, bytes, wait).await?;
+        let asked = tier::answer::Asked { request, places: &leg.partitions, max_bytes: bytes, wait };
+        let said = tier::answer::answer(&gateway, view, &asked, &claim).await?;
         Some((said, SystemTime::now()))
     };
     let (from_own, from_tier) = tokio::join!(ask_own, ask_tier);
@@ -118,27 +121,33 @@ async fn round(
 /// be asked.
 pub async fn ask_once(
     session: &mut Session,
+    claim: &Claim,
     broker: BrokerId,
     payload: &[u8],
-    key: i16,
     wait: Duration,
 ) -> Option<Held> {
     let mut side = open(session, broker).await?;
     let frame = framed(payload);
     let gateway = session.core.gateway.clone();
     let mark = session.core.traces.mark();
-    let answer = ask(&gateway, &mut side, &frame, wait).await;
+    let answer = ask(&gateway, &mut side, &frame, claim, wait).await;
     session.core.trace_asked(broker, mark, answer.as_ref().ok().map(|a| a.len()));
-    settle(session, side, key, frame.len(), answer)
+    settle(session, side, key_of(payload), frame.len(), answer)
 }
 
 /// Asks, and asks once more over a new connection if the old one turns out to have been ended meanwhile.
-async fn ask(gateway: &Gateway, side: &mut Side, frame: &[u8], wait: Duration) -> Result<Held, SideError> {
+async fn ask(
+    gateway: &Gateway,
+    side: &mut Side,
+    frame: &[u8],
+    claim: &Claim,
+    wait: Duration,
+) -> Result<Held, SideError> {
     let used = side.used;
-    match side.ask(frame, &gateway.held, wait).await {
+    match side.ask(frame, claim, wait).await {
         Err(SideError::Io(_)) if used => {
             *side = dial(gateway, side.broker).await?;
-            side.ask(frame, &gateway.held, wait).await
+            side.ask(frame, claim, wait).await
         }
         answer => answer,
     }
@@ -166,7 +175,7 @@ fn settle(
     account.add(Way::GatewayToBroker, key, asked);
     match answer {
         Ok(payload) => {
-            account.add(Way::BrokerToGateway, key, payload.len() + 4);
+            account.add(Way::BrokerToGateway, key, LENGTH_PREFIX + payload.len());
             session.core.steering.get_or_insert_default().sides.push(side);
             Some(payload)
         }

@@ -8,7 +8,7 @@ use kafka::types::{BrokerId, Partition};
 
 use crate::view::interest::TopicKey;
 
-/// Between two hints for a partition: librdkafka complains of a second one sooner (clients.md section 3).
+/// Between two hints for a partition: librdkafka complains of a second one sooner.
 const HINT_EVERY: Duration = Duration::from_secs(60);
 /// How long a follower that was in trouble is not asked for that partition.
 const TROUBLE_LASTS: Duration = Duration::from_secs(10);
@@ -145,7 +145,7 @@ impl Memory {
     }
 
     /// Whether this client asks for a session each time and never uses one, as platformatic does: it would push
-    /// everybody else's out of the broker's cache (clients.md section 6, rule 11).
+    /// everybody else's out of the broker's cache.
     pub fn never_continues(&self) -> bool {
         self.unused_grants >= 2
     }

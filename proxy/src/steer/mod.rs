@@ -44,13 +44,6 @@ pub struct Steering {
     pub follows: bool,
 }
 
-impl Steering {
-    /// See [`Memory::never_continues`].
-    pub fn never_continues(&self) -> bool {
-        self.memory.never_continues()
-    }
-}
-
 /// Whether an error of a broker that doesn't lead the partition is its own trouble: the leader may well serve it. All
 /// are but TOPIC_AUTHORIZATION_FAILED, which any broker knows.
 pub fn is_follower_trouble(error: i16) -> bool {
@@ -199,11 +192,10 @@ impl Policy for Judge<'_> {
         session_id
     }
 
-    /// A follower's trouble never reaches a client (clients.md section 6, rule 1): it sees "nothing new", asks again, and
+    /// A follower's trouble never reaches a client: it sees "nothing new", asks again, and
     /// is then served from the leader.
     fn partition(&mut self, topic: TopicRef<'_>, head: PartitionHead) -> i16 {
         if head.error == OFFSET_OUT_OF_RANGE && may_be_in_tier(self.core, topic, head.partition) {
-            self.core.gateway.counters.hidden(head.error);
             return 0;
         }
         if !is_follower_trouble(head.error)
@@ -218,7 +210,7 @@ impl Policy for Judge<'_> {
             s.memory.trouble(topic, head.partition, own, Instant::now());
         }
         self.core.gateway.cluster.nudge();
-        self.core.gateway.counters.hidden(head.error);
+        self.core.gateway.counters.hidden();
         0
     }
 }

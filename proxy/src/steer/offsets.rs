@@ -1,7 +1,7 @@
 //! ListOffsets and OffsetForLeaderEpoch from clients that ask the broker they read from.
 //!
 //! Only a partition's leader answers these. A client that was pointed to a follower, or whose broker another stands in
-//! for, may ask here all the same (librdkafka before 2.6.1 does; clients.md section 6, rule 9): the gateway asks the
+//! for, may ask here all the same (librdkafka before 2.6.1 does): the gateway asks the
 //! leaders then, for partitions that the client's own connection may read.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,6 @@ use kafka::fetch::request::{Ask, FetchPartition, FetchRequest, TopicRef, encode}
 use kafka::header::{LENGTH_PREFIX, framed};
 use kafka::offsets::{Item, Request};
 use kafka::types::{BrokerId, CorrelationId, LeaderEpoch, Offset};
-use kafka::wire::WireError;
 
 use crate::session::Session;
 use crate::session::core::Core;
@@ -26,18 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The version of the rights probe: names topics, and followers answer it.
 const PROBE_VERSION: i16 = 11;
 
-fn wrong(e: WireError) -> Fault {
-    Fault::Answer(e.to_string())
-}
-
 /// Whether the request goes on to the broker as it is: on any connection that isn't steered, and wherever the broker
 /// leads something of what is asked about, so that its answer stands.
 pub fn forwards(core: &Core, request: &Request<'_>) -> bool {
     if tier::offsets::concerns(core, request) {
         return false;
     }
-    let follows = core.steering.as_ref().is_some_and(|s| s.follows);
-    if !(follows || core.is_stand_in()) || request.items.is_empty() {
+    if !core.is_steered() || request.items.is_empty() {
         return true;
     }
     let view = core.gateway.cluster.view();
@@ -53,12 +47,11 @@ pub async fn answer(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
     let payload = &frame[LENGTH_PREFIX..];
     let (key, version) =
         (i16::from_be_bytes([payload[0], payload[1]]), i16::from_be_bytes([payload[2], payload[3]]));
-    let Some(request) = Request::parse(payload, key, version).map_err(wrong)? else {
+    let Some(request) = Request::parse(payload, key, version).map_err(Fault::answer)? else {
         return forward(session, frame, key, version).await;
     };
     // Who asks at a leader, or at a broker that will say that it isn't one, is answered by it.
-    let steered = session.core.steering.as_ref().is_some_and(|s| s.follows) || session.core.is_stand_in();
-    if !steered {
+    if !session.core.is_steered() {
         session.core.traces.decided("overlay");
         let own = session.ask_own(payload).await?;
         return reply(session, &request, own.to_vec()).await;
@@ -71,7 +64,7 @@ pub async fn answer(session: &mut Session, frame: &[u8]) -> Result<(), Fault> {
     let Some(answers) = asked else { return forward(session, frame, key, version).await };
     let mut items = Vec::new();
     for answer in &answers {
-        items.extend(request.answer(answer).map_err(wrong)?);
+        items.extend(request.answer(answer).map_err(Fault::answer)?);
     }
     let mut frame = request.join(&items);
     reply(session, &request, frame.split_off(LENGTH_PREFIX)).await
@@ -84,7 +77,7 @@ async fn reply(session: &mut Session, request: &Request<'_>, mut payload: Vec<u8
         let view = tier::learned(&gateway, request.items.iter().map(|i| i.topic)).await;
         tier::offsets::overlay(&gateway.tier, &view, request, &mut payload).await;
     }
-    session.reply(&framed(&payload)).await
+    session.reply(request.key(), &framed(&payload)).await
 }
 
 /// The client's own broker answers after all: with its refusal, or with an error that makes the client look for the
@@ -107,7 +100,7 @@ async fn may_read_all(session: &mut Session, request: &Request<'_>) -> Result<bo
     };
     let probe = encode(ask, "tidegate", &partitions.iter().collect::<Vec<_>>());
     let payload = &probe[LENGTH_PREFIX..];
-    let as_fetch = FetchRequest::parse(payload, PROBE_VERSION).map_err(wrong)?;
+    let as_fetch = FetchRequest::parse(payload, PROBE_VERSION).map_err(Fault::answer)?;
     Ok(rights::allowed(session, payload, &as_fetch).await?.into_iter().all(|yes| yes))
 }
 
@@ -123,12 +116,13 @@ async fn ask_leaders(session: &mut Session, request: &Request<'_>) -> Result<Opt
         let Some(leader) = leader(&view, item) else { return Ok(None) };
         by_leader.entry(leader).or_default().push(place);
     }
+    let claim = session.core.gateway.held.claim();
     let mut answers = Vec::new();
     for (leader, places) in by_leader {
         let part = request.part(&places);
         let answer = match leader == session.core.own {
-            true => Some(session.ask_own(&part).await?),
-            false => legs::ask_once(session, leader, &part, request.key(), PATIENCE).await,
+            true => Some(session.ask_own_for(&claim, &part).await?),
+            false => legs::ask_once(session, &claim, leader, &part, PATIENCE).await,
         };
         let Some(answer) = answer else { return Ok(None) };
         answers.push(answer);

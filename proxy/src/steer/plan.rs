@@ -209,7 +209,7 @@ fn route(facts: &Facts<'_>, version: i16, place: usize, p: &FetchPartition<'_>) 
 }
 
 /// At most one hint per connection and partition in a while: a client that comes back sooner did not follow, and is
-/// served on behalf (clients.md section 6, rule 3).
+/// served on behalf.
 fn hint(
     facts: &Facts<'_>,
     request: &FetchRequest<'_>,

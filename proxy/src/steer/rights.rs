@@ -2,7 +2,7 @@
 //!
 //! What the gateway fetches by its own principal it hands out only where the client's own connection has just been
 //! told yes. The question costs nothing: a Fetch at offset 2^62 is answered OFFSET_OUT_OF_RANGE to those who may
-//! read and TOPIC_AUTHORIZATION_FAILED to those who may not, on leaders and followers alike (clients.md section 7).
+//! read and TOPIC_AUTHORIZATION_FAILED to those who may not, on leaders and followers alike.
 
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ pub async fn allowed(
     }
     let probe = request.rights_probe(payload);
     let answer = session.ask_own(&probe).await?;
-    let answer = Answer::parse(&answer, request.version).map_err(|e| Fault::Answer(e.to_string()))?;
+    let answer = Answer::parse(&answer, request.version).map_err(Fault::answer)?;
     let places = answer.places();
     let says_yes =
         |error: i16| answer.error == 0 && [OFFSET_OUT_OF_RANGE, NOT_LEADER_OR_FOLLOWER].contains(&error);

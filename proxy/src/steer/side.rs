@@ -7,7 +7,7 @@ use kafka::types::BrokerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::buffer::LARGE;
-use crate::steer::held::{Held, Room};
+use crate::steer::held::{Claim, Held, NoRoom};
 
 /// An answer that has begun and of which nothing comes for this long is given up.
 const STALL_MAX: Duration = Duration::from_secs(10);
@@ -24,6 +24,9 @@ pub enum SideError {
     /// The broker did not answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// There is nowhere to keep the answer.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// An answer of impossible length, or to another request.
     #[error("answer out of order or of impossible length")]
     Answer,
@@ -47,8 +50,8 @@ impl Side {
     }
 
     /// Sends a frame (prefix included) and returns the answer's payload.
-    pub async fn ask(&mut self, frame: &[u8], room: &Room, wait: Duration) -> Result<Held, SideError> {
-        let answer = ask(&mut self.stream, frame, room, wait).await;
+    pub async fn ask(&mut self, frame: &[u8], claim: &Claim, wait: Duration) -> Result<Held, SideError> {
+        let answer = ask(&mut self.stream, frame, claim, wait).await;
         self.used = true;
         answer
     }
@@ -56,14 +59,19 @@ impl Side {
 
 /// Sends a request frame (prefix included) over a connection on which nothing is under way, and returns the answer's
 /// payload, whose correlation id must be the request's.
-pub async fn ask(stream: &mut Stream, frame: &[u8], room: &Room, wait: Duration) -> Result<Held, SideError> {
+pub async fn ask(
+    stream: &mut Stream,
+    frame: &[u8],
+    claim: &Claim,
+    wait: Duration,
+) -> Result<Held, SideError> {
     let begun = async {
         stream.write_all(frame).await?;
         stream.flush().await?;
         stream.read_i32().await
     };
     let len = tokio::time::timeout(wait, begun).await.map_err(|_| SideError::Timeout(wait))??;
-    let answer = read_body(stream, len, room).await?;
+    let answer = read_body(stream, len, claim).await?;
     match answer.get(..4) == frame.get(8..12) {
         true => Ok(answer),
         false => Err(SideError::Answer),
@@ -72,10 +80,10 @@ pub async fn ask(stream: &mut Stream, frame: &[u8], room: &Room, wait: Duration)
 
 /// Reads a payload of `len` bytes. Memory is taken as bytes arrive, not as the length announces them. A slow link is no
 /// trouble as long as something comes.
-async fn read_body(stream: &mut Stream, len: i32, room: &Room) -> Result<Held, SideError> {
-    let sound = usize::try_from(len).ok().filter(|n| (4..=room.frame_max()).contains(n));
+async fn read_body(stream: &mut Stream, len: i32, claim: &Claim) -> Result<Held, SideError> {
+    let sound = usize::try_from(len).ok().filter(|n| (4..=claim.frame_max()).contains(n));
     let len = sound.ok_or(SideError::Answer)?;
-    let permit = room.take(len).await;
+    let permit = claim.take(len).await?;
     let mut payload = Vec::with_capacity(len.min(LARGE));
     let mut body = stream.take(len as u64);
     while payload.len() < len {

@@ -115,7 +115,7 @@ impl Traces {
         match (self.here.take(), result) {
             (None, _) => {}
             (Some(trace), Ok(())) => trace.answered(),
-            (Some(trace), Err(fault)) => trace.failed(fault.reason()),
+            (Some(trace), Err(fault)) => trace.failed(fault.reason().label()),
         }
     }
 

@@ -16,13 +16,16 @@ use tiering::tier::Tier;
 use tokio::time::Instant;
 
 use crate::app::Gateway;
-use crate::steer::held::Held;
+use crate::steer::held::{Claim, Held};
+use crate::steer::legs;
 use crate::view::View;
 
 /// The most one answer brings from the tier, bytes; one batch always comes whole.
 const BYTES_MAX: usize = 4 << 20;
 /// Partitions whose first blocks are fetched side by side.
 const WARM_MAX: usize = 4;
+/// Partitions of one fetch that may go on being fetched after its answer.
+const UNFINISHED_MAX: usize = 4;
 /// How long the leaders may take to say where their logs end.
 const ENDS_WAIT: Duration = Duration::from_millis(200);
 
@@ -50,27 +53,35 @@ impl Said {
     }
 }
 
-/// The payload of the answer for the partitions at `places`, in the request's version, of `max_bytes` of records. What is not there after `wait`
-/// is left out this time, and goes on being fetched.
-pub async fn answer(
-    gateway: &Gateway,
-    view: &View,
-    request: &FetchRequest<'_>,
-    places: &[usize],
-    max_bytes: i32,
-    wait: Duration,
-) -> Option<Held> {
+/// What is asked of the tier.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a, 'b> {
+    /// The client's request.
+    pub request: &'b FetchRequest<'a>,
+    /// The places in it of the partitions that the tier answers for.
+    pub places: &'b [usize],
+    /// Bytes of records, at most; one batch always comes whole.
+    pub max_bytes: i32,
+    /// What is not there after this is left out this time, and goes on being fetched.
+    pub wait: Duration,
+}
+
+/// The payload of the answer, in the request's version; none where there is no tier yet, or no room for it.
+pub async fn answer(gateway: &Gateway, view: &View, asked: &Asked<'_, '_>, claim: &Claim) -> Option<Held> {
     let ready = gateway.tier.get()?;
-    let deadline = Instant::now() + wait;
-    let said = all(&ready.tier, view, request, places, max_bytes, deadline).await;
+    let deadline = Instant::now() + asked.wait;
+    // Clients that are slow to take large answers must not take the room that all others need.
+    let most = if gateway.held.is_tight() { legs::BYTES_MAX as usize } else { BYTES_MAX };
+    let said = all(&ready.tier, view, asked, most, deadline).await;
     if said.iter().all(|s| s.error.is_ok() && s.records.is_empty()) {
         // Whoever is told "nothing" asks again at once.
         tokio::time::sleep_until(deadline).await;
     }
+    let (request, places) = (asked.request, asked.places);
     let partitions = places.iter().zip(&said).map(|(place, said)| partition(request, *place, said));
     let answer = Answer { throttle_ms: 0, error: 0, session_id: 0, partitions: partitions.collect() };
     let bytes: usize = said.iter().map(|s| s.records.len()).sum();
-    let room = gateway.held.take(bytes).await;
+    let room = claim.take(bytes).await.ok()?;
     Some(Held::frame(answer.encode(request.version, 0), room))
 }
 
@@ -88,27 +99,28 @@ fn partition<'a>(request: &FetchRequest<'a>, place: usize, said: &'a Said) -> Pa
 }
 
 /// One after another, as far as the bytes go: the first that has records gets at least one batch, the others what room is left. One that is slow
-/// holds up nobody whose records are near.
+/// holds up nobody whose records are near; but when so many are, the rest has to come another time, lest one fetch begins thousands.
 async fn all(
     tier: &Arc<Tier>,
     view: &View,
-    request: &FetchRequest<'_>,
-    places: &[usize],
-    max_bytes: i32,
+    asked: &Asked<'_, '_>,
+    most: usize,
     deadline: Instant,
 ) -> Vec<Said> {
+    let (request, places) = (asked.request, asked.places);
     warm(tier, view, request, places);
-    let mut left = (max_bytes.max(0) as usize).min(BYTES_MAX);
-    let mut nothing_yet = true;
+    let mut left = (asked.max_bytes.max(0) as usize).min(most);
+    let (mut nothing_yet, mut unfinished) = (true, 0);
     let mut out = Vec::new();
     for place in places {
         let bytes = left.min(request.partitions[*place].max_bytes.max(0) as usize);
-        if left == 0 && !nothing_yet {
+        if (left == 0 && !nothing_yet) || unfinished == UNFINISHED_MAX {
             out.push(not_this_time(tier, view, request, *place));
             continue;
         }
         let said =
             tokio::time::timeout_at(deadline, one(tier, view, request, *place, bytes, nothing_yet)).await;
+        unfinished += usize::from(said.is_err());
         let said = said.unwrap_or_else(|_| not_this_time(tier, view, request, *place));
         nothing_yet &= said.records.is_empty();
         left = left.saturating_sub(said.records.len());

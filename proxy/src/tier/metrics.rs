@@ -28,11 +28,16 @@ const GAUGES: [(&str, &str, PerTopic); 6] = [
 ];
 
 /// Counters by topic.
-const COUNTERS: [(&str, &str, PerTopic); 2] = [
+const COUNTERS: [(&str, &str, PerTopic); 3] = [
     (
         "tidegate_tier_gaps",
         "Ranges that brokers dropped before they were uploaded: raise the topic's retention",
         |t| t.gaps,
+    ),
+    (
+        "tidegate_tier_damaged",
+        "Reads that failed because what the store gave is not what was put there: see `tidegate tier verify`",
+        |t| t.damaged,
     ),
     ("tidegate_tier_divergences", "Times that a leader's log took another turn", |t| t.divergences),
 ];

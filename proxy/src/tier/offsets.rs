@@ -3,6 +3,8 @@
 //!
 //! Sentinels: KIP-405, KIP-1005, KIP-1023 (`ListOffsetsRequest`); epochs: `LeaderEpochFileCache.endOffsetFor`.
 
+use std::collections::HashMap;
+
 use kafka::code::Code;
 use kafka::fetch::request::TopicRef;
 use kafka::offsets::{
@@ -22,6 +24,7 @@ use crate::view::View;
 
 /// Manifests looked for side by side.
 const LOOKS_AT_ONCE: usize = 32;
+
 /// Whether the tier may have something to say to any part of the request.
 pub fn concerns(core: &Core, request: &Request<'_>) -> bool {
     let (tier, view) = (&core.gateway.tier, core.gateway.cluster.view());
@@ -34,8 +37,9 @@ pub async fn overlay(handle: &Handle, view: &View, request: &Request<'_>, payloa
     let Ok(answers) = request.answer(payload) else { return };
     let places: Vec<_> = answers.iter().map(|a| (a.topic.to_owned(), a.partition, a.at())).collect();
     look_ahead(handle, view, request).await;
+    let asked: HashMap<_, _> = request.items.iter().map(|i| ((i.topic, i.partition), i)).collect();
     for (topic, partition, at) in places {
-        let asked = request.items.iter().find(|i| i.topic == topic && i.partition == partition);
+        let asked = asked.get(&(topic.as_str(), partition));
         let Some(asked) = asked.filter(|_| handle.may_hold(view, TopicRef::Name(&topic), partition)) else {
             continue;
         };

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::Gateway;
+use crate::app::{self, Gateway};
 use crate::tier::Ready;
 use crate::tier::assign::{self, Candidate};
 use crate::tier::meter::StoreCounts;
@@ -66,11 +66,10 @@ impl NearBy for Near {
 impl Plans {
     /// The file's; `None` without a store.
     pub fn of(config: &Config, dialer: &Dialer) -> Option<Self> {
-        let servers = config.cluster.bootstrap.iter().map(|s| (s.host.clone(), s.port)).collect();
         Some(Self {
             store: config.store.clone()?,
             tiering: config.tiering.clone(),
-            bootstrap: Bootstrap::new(dialer.clone(), servers),
+            bootstrap: app::bootstrap(config, dialer),
             dialer: dialer.clone(),
         })
     }
@@ -238,7 +237,7 @@ impl Survey<'_> {
         cluster: &Cluster,
     ) -> anyhow::Result<Vec<Assignment>> {
         let Some(tiering) = &self.plans.tiering else { return Ok(Vec::new()) };
-        let paused = ready.tier.store.list(&ready.tools.layout.paused_topics(), None, 1000).await?;
+        let paused = store::list_all(&*ready.tier.store, &ready.tools.layout.paused_topics()).await?;
         let is_paused = |id: TopicId| paused.iter().any(|m| m.key == ready.tools.layout.paused(id));
         let mut out = Vec::new();
         for topic in &cluster.topics {

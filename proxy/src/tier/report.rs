@@ -53,6 +53,8 @@ pub struct TopicStatus {
     pub headroom_seconds: Option<i64>,
     /// Ranges that brokers dropped before they were uploaded.
     pub gaps: u64,
+    /// Reads that failed because what the store gave is not what was put there.
+    pub damaged: u64,
     /// Times that a leader's log took another turn.
     pub divergences: u64,
     /// What goes wrong at present, one partition's.
@@ -100,7 +102,10 @@ pub fn of(gateway: &Gateway) -> Option<TierStatus> {
     Some(TierStatus {
         open: true,
         refused: refused.collect(),
-        topics: topics.into_iter().map(|(topic, t)| TopicStatus { topic, ..t }).collect(),
+        topics: topics
+            .into_iter()
+            .map(|(topic, t)| TopicStatus { damaged: ready.tier.reader.damaged(&topic), topic, ..t })
+            .collect(),
         memory_hits: stats.hits.load(Relaxed),
         memory_misses: stats.misses.load(Relaxed),
         disk_hits: stats.disk_hits.load(Relaxed),

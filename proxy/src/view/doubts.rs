@@ -17,7 +17,7 @@ struct State {
 }
 
 impl Doubts {
-    /// Another broker should be asked. Whether that is going to be, for this: not if there was a doubt just now.
+    /// Another broker should be asked. False if there was such a doubt within the last second, and nobody is asked for this one.
     pub fn raise(&self, now: Instant) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.raised.is_some_and(|raised| now.saturating_duration_since(raised) < EVERY) {

@@ -1,7 +1,7 @@
 //! Asks each broker once a second whether it still answers, over a connection of its own.
 //!
 //! A broker that is killed leaves the metadata after the controller's session timeout (9 s by default), one that is
-//! stopped keeps accepting connections in its kernel's backlog. Both are known here within about three seconds.
+//! stopped keeps accepting connections in its kernel's backlog. Both are known here within about five seconds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -17,8 +17,7 @@ use kafka::fetch::request::TopicRef;
 use kafka::types::{BrokerId, LeaderEpoch, Partition, TopicId};
 
 /// How a broker stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokerState {
     /// In the cluster's metadata and answering.
     Live,
@@ -28,12 +27,23 @@ pub enum BrokerState {
     Absent,
 }
 
+impl BrokerState {
+    /// Its name in `/status` and in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Suspect => "suspect",
+            Self::Absent => "absent",
+        }
+    }
+}
+
 /// A broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerView {
-    /// Where it listens.
+    /// The host that it advertises to the gateway.
     pub host: Arc<str>,
-    /// Where it listens.
+    /// The port that it advertises.
     pub port: u16,
     /// Its rack as the cluster says it.
     pub rack: Option<String>,
@@ -92,6 +102,11 @@ impl View {
             TopicRef::Name(name) => self.topics.get(name).map(Arc::as_ref),
             TopicRef::Id(id) => self.topics_by_id.get(&id).map(Arc::as_ref),
         }
+    }
+
+    /// Whether nothing is known of the topic's partitions.
+    pub fn lacks(&self, topic: TopicRef<'_>) -> bool {
+        self.topic(topic).is_none_or(|t| t.partitions.is_empty())
     }
 
     /// The partition, if it is known.

@@ -177,13 +177,15 @@ impl Watcher {
         let (connection, cluster) = match asked {
             Ok(answered) => answered,
             Err(e) => {
-                self.handle.interest.forget(|_| true);
+                // A name may be to blame, but none that brokers have answered before.
+                let view = self.views.borrow().clone();
+                self.handle.interest.forget(|key| view.lacks(key.as_ref()));
                 return Err(e);
             }
         };
         self.connection = Some(connection);
         let next = self.next_view(&cluster, &names, &ids);
-        self.handle.interest.forget(|key| next.topic(key.as_ref()).is_none_or(|t| t.partitions.is_empty()));
+        self.handle.interest.forget(|key| next.lacks(key.as_ref()));
         self.publish(next);
         Ok(())
     }

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use kafka::client::Bootstrap;
 use kafka::client::metadata::{self, Topics};
 use kafka::types::TopicId;
 use serde_json::json;
+use tidegate_proxy::app;
 use tiering::{bucket, clean};
 
 use super::{Opened, human};
@@ -52,8 +52,7 @@ pub(super) async fn pause(o: &Opened, topic: &str, paused: bool) -> anyhow::Resu
 /// The ids of the topics that the cluster of this file has.
 pub(super) async fn topics_of(file: &Path) -> anyhow::Result<Vec<TopicId>> {
     let config = crate::cli::load(file)?;
-    let servers = config.cluster.bootstrap.iter().map(|s| (s.host.clone(), s.port)).collect();
-    let bootstrap = Bootstrap::new(tidegate_proxy::app::dialer(&config)?, servers);
+    let bootstrap = app::bootstrap(&config, &app::dialer(&config)?);
     let why = "whether the topic still exists has to be asked of the cluster; if that is gone for good, say --cluster-gone";
     let mut connection = bootstrap.any(&[]).await.context(why)?;
     let cluster = metadata::fetch(&mut connection, Topics::All).await.context(why)?;

@@ -13,6 +13,7 @@ use tokio::net::UdpSocket;
 
 use super::seal::{Opener, Refusal, Sealer};
 use crate::app::Gateway;
+use crate::reason::Reason;
 
 /// Longest datagram there is (RFC 768 over IPv4).
 const DATAGRAM_MAX: usize = 65_507;
@@ -91,15 +92,15 @@ impl Sealed {
             Ok(said) => said,
             Err(refusal) => {
                 let reason = match refusal {
-                    Refusal::Stranger => "gossip_stranger",
-                    Refusal::Replayed => "gossip_replayed",
+                    Refusal::Stranger => Reason::GossipStranger,
+                    Refusal::Replayed => Reason::GossipReplayed,
                 };
                 self.gateway.rejects.gossip(from.ip(), reason);
                 return None;
             }
         };
         let message = ChitchatMessage::deserialize(&mut said);
-        message.inspect_err(|_| self.gateway.rejects.gossip(from.ip(), "gossip_malformed")).ok()
+        message.inspect_err(|_| self.gateway.rejects.gossip(from.ip(), Reason::GossipMalformed)).ok()
     }
 
     /// A refusal that an earlier datagram met (ICMP) says nothing of this socket.

@@ -9,6 +9,7 @@ use proptest::sample::Index;
 
 use super::{Pieces, Slow, answer, core, down, drive, framed, view};
 use crate::app::testing::{self, topic_id};
+use crate::reason::Reason;
 use crate::session::core::{Core, Inbound};
 use crate::session::lane::Lane;
 
@@ -158,7 +159,7 @@ fn a_fetch_answer_that_contradicts_its_schema_ends_the_connection() {
         for frame in [shorter, longer] {
             let mut core = expecting(core(), 6, FETCH, version);
             let fault = down(&mut core, &frame, &[]).expect_err("refused");
-            assert_eq!(fault.reason(), "answer", "v{version}");
+            assert_eq!(fault.reason(), Reason::Answer, "v{version}");
         }
     }
 }

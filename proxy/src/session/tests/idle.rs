@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use super::relay::{broker, commit, committed, id_of, read_frame, session, within};
 use super::{framed, view};
 use crate::app::testing;
+use crate::reason::Reason;
 use crate::session::Session;
 use crate::session::fault::Fault;
 use crate::session::idle::Watch;
@@ -46,7 +47,7 @@ async fn a_connection_on_which_nothing_happens_ends_and_says_so() {
         exchange(&mut client, id).await;
     }
     let fault = ends(client, run).await;
-    assert_eq!(fault.reason(), "idle");
+    assert_eq!(fault.reason(), Reason::Idle);
     assert_eq!(within(served).await.expect("a broker"), 3, "the broker's end went with it");
 }
 
@@ -56,7 +57,7 @@ async fn a_connection_that_never_asks_anything_ends_after_the_time_for_the_hands
         let (mut client, _socket, session) = watched(IDLE, LONG).await;
         let run = tokio::spawn(session.run());
         client.write_all(sent).await.expect("less than a header");
-        assert_eq!(ends(client, run).await.reason(), "first_request_timeout", "{} bytes", sent.len());
+        assert_eq!(ends(client, run).await.reason(), Reason::FirstRequestTimeout, "{} bytes", sent.len());
     }
 }
 
@@ -70,7 +71,7 @@ async fn an_answer_that_is_due_is_waited_for_however_long_it_takes() {
         // Began later, and has ended: so the other one had its time, too.
         let (later, _socket, mut idle) = watched(IDLE, IDLE).await;
         idle.core.rule = Some(config::Rule::Gateway);
-        assert_eq!(ends(later, tokio::spawn(idle.run())).await.reason(), "idle");
+        assert_eq!(ends(later, tokio::spawn(idle.run())).await.reason(), Reason::Idle);
     }
     assert!(!waiting.is_finished());
     socket.write_all(&committed(1)).await.expect("an answer");
@@ -114,7 +115,7 @@ async fn a_request_that_stops_in_its_middle_keeps_no_connection() {
     let run = tokio::spawn(session.run());
     let whole = commit(1);
     client.write_all(&whole[..whole.len() - 1]).await.expect("most of a request");
-    assert_eq!(ends(client, run).await.reason(), "idle");
+    assert_eq!(ends(client, run).await.reason(), Reason::Idle);
     let mut seen = Vec::new();
     within(socket.read_to_end(&mut seen)).await.expect("what came, then the end");
     assert_eq!(seen, whole[..whole.len() - 1]);
@@ -130,7 +131,7 @@ async fn a_client_that_takes_no_more_of_its_answer_keeps_no_connection() {
     let long = super::answer(super::OFFSET_COMMIT, 8, id_of(&asked), &vec![7; 64 << 20]);
     let sent = tokio::spawn(async move { socket.write_all(&long).await });
     let fault = within(run).await.expect("a session").expect_err("it ends");
-    assert_eq!(fault.reason(), "idle");
+    assert_eq!(fault.reason(), Reason::Idle);
     assert!(within(sent).await.expect("a broker").is_err(), "the broker's end is closed under its answer");
     drop(client);
 }

@@ -7,6 +7,7 @@ use proptest::sample::Index;
 
 use super::{OFFSET_COMMIT, Pieces, Slow, answer, core, down, drive, produce, request, up, view};
 use crate::app::testing;
+use crate::reason::Reason;
 use crate::session::lane::Lane;
 
 const HEARTBEAT: i16 = 12;
@@ -95,7 +96,7 @@ fn every_byte_is_in_the_ledger_on_both_legs_under_its_api() {
 }
 
 /// platformatic asks for a session with each fetch and never uses one: that would push everybody else's out of the
-/// broker's cache (clients.md section 6, rule 11).
+/// broker's cache.
 #[test]
 fn a_client_that_never_uses_its_sessions_gets_no_more_of_them() {
     let mut core = core();
@@ -124,7 +125,9 @@ fn what_a_client_without_a_gateway_in_its_zone_reads_counts_as_crossing_wherever
         drive(&mut lane, &mut Pieces::of(&asked, &[]), &mut broker, |b| core.request(b)).expect("a request");
         assert_eq!(lane.held.is_none(), forwards, "partition {partition} at broker {own}");
         let counted: &[_] = if forwards { &[("cross_zone", "no_gateway", 1)] } else { &[] };
-        assert_eq!(core.gateway.counters.served_counts(), counted);
+        let seen: Vec<_> =
+            core.gateway.counters.served_counts().into_iter().filter(|(_, _, n)| *n > 0).collect();
+        assert_eq!(seen, counted);
     }
 }
 
@@ -135,7 +138,7 @@ fn a_client_in_a_zone_where_nothing_is_counts_once_however_often_it_says_so() {
         core.settle_zone(None, Some("az77"));
         assert_eq!((core.zone.as_str(), core.rule), ("az1", Some(config::Rule::Gateway)));
     }
-    assert_eq!(core.gateway.rejects.counts(), [("unknown_zone", 1)]);
+    assert_eq!(core.gateway.rejects.seen(), [(Reason::UnknownZone, 1)]);
     core.settle_zone(None, Some("az2"));
     assert_eq!(
         (core.zone.as_str(), core.rule),

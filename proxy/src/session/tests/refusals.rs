@@ -3,7 +3,7 @@ use kafka::api::{FETCH, METADATA};
 use super::{OFFSET_COMMIT, answer, core, down, framed, request, up};
 
 fn reason(bytes: &[u8]) -> &'static str {
-    up(&mut core(), bytes, &[]).expect_err("refused").reason()
+    up(&mut core(), bytes, &[]).expect_err("refused").reason().label()
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn answers_out_of_order_or_unasked_end_the_connection() {
         for id in asked {
             up(&mut core, &request(OFFSET_COMMIT, 8, *id, b""), &[]).expect("a request");
         }
-        down(&mut core, bytes, &[]).expect_err("refused").reason()
+        down(&mut core, bytes, &[]).expect_err("refused").reason().label()
     };
     let right = |id| answer(OFFSET_COMMIT, 8, id, b"");
     assert_eq!(told(&right(1), &[]), "answer", "nobody asked");

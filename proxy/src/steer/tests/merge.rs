@@ -86,7 +86,7 @@ fn a_leg_refused_as_a_whole_brings_nothing() {
 
 /// OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER, REPLICA_NOT_AVAILABLE,
 /// KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, OFFSET_NOT_AVAILABLE, UNKNOWN_TOPIC_ID: each makes
-/// a client spin, stay pinned or lose records (clients.md section 2).
+/// a client spin, stay pinned or lose records.
 const TROUBLES: [i16; 9] = [1, 3, 6, 9, 56, 74, 75, 78, 100];
 
 #[test]
