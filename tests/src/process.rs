@@ -84,14 +84,6 @@ impl Process {
         Ok(status)
     }
 
-    /// CPU time so far, user and system, in clock ticks of 10 ms (`/proc/PID/stat` fields 14 and 15).
-    pub fn cpu_ticks(&self) -> Result<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        let (_, rest) = stat.rsplit_once(')').context("odd /proc stat")?;
-        let field = |n: usize| rest.split_whitespace().nth(n).and_then(|f| f.parse::<u64>().ok());
-        Ok(field(11).context("utime")? + field(12).context("stime")?)
-    }
-
     /// Resident memory in bytes (`VmRSS` of `/proc/PID/status`).
     pub fn rss_bytes(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;

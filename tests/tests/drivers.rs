@@ -216,6 +216,26 @@ fn committed_and_uncommitted(topic: &str, writers: &[Driver], readers: &[Driver]
     }
 }
 
+/// Another producer takes the transactional id in the middle of it: the first is fenced, and takes it back.
+#[test]
+fn a_transaction_that_a_client_loses_is_written_again_and_nothing_twice() {
+    let java = Java::resident().unwrap();
+    for driver in DRIVERS.iter() {
+        let topic = format!("fenced-{driver}");
+        create(&topic, 2);
+        let writing = Writing::new(&plain(), &topic, &[0, 1], 400).rate(100).transactions(&topic, 20, 0);
+        let writer = write(*driver, &writing);
+        writer.wait_acks(40, LIMIT).unwrap();
+        drop(java.producer(json!({"bootstrap.servers": plain(), "transactional.id": topic})).unwrap());
+        let wrote = writer.complete(LIMIT).unwrap_or_else(|error| panic!("{driver}: {error:#}"));
+        assert!(!wrote.retried().is_empty(), "{driver} was not fenced");
+        assert_eq!(wrote.records(), 400, "{driver}: {wrote}");
+        let reading = Reading::assign(&plain(), &topic, &[0, 1]).isolation(Isolation::Committed);
+        let read = read_by_all(vec![(Driver::Java, read(Driver::Java, &reading))], 400).remove(0).1;
+        read.check_is(&wrote).unwrap_or_else(|error| panic!("{driver}: {error:#}"));
+    }
+}
+
 #[test]
 fn every_client_comes_in_by_password_and_by_certificate() {
     let authority = cluster().authority().unwrap();

@@ -2,10 +2,9 @@
 //! rebalance, administer, come in by SCRAM and by certificate, read in their zone and out of the store, and go on while a
 //! gateway dies, a broker dies and the fleet is restarted. What they do is held against what the brokers themselves say.
 //!
-//! All clients, by `make clients`; not in `make test` before it was seen to pass there many times in a row. One cell:
-//! `CLIENT=kafkajs CHECK="cold reads" make clients`; `DIRECT=1` for what a client does at the brokers themselves.
+//! Java, librdkafka and franz-go in `make test`, all nine clients by `make clients`. One cell: `CLIENT=kafkajs
+//! CHECK="cold reads" make clients`; `DIRECT=1` for what a client does at the brokers themselves.
 
-#![cfg(feature = "slow")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -15,13 +14,21 @@ use tidegate_tests::matrix::{Check, Client, Stage, Table};
 
 /// As many run side by side as there are zones.
 const AT_ONCE: usize = 3;
+/// Who takes part: the three libraries that follow hints and know KIP-848, or everybody.
+const CLIENTS: &[Driver] = match cfg!(feature = "slow") {
+    true => &Driver::ALL,
+    false => &[Driver::Java, Driver::Librdkafka, Driver::Franz],
+};
+/// Who can be in a classic group only.
+const CLASSIC: [Driver; 5] =
+    [Driver::Java28, Driver::Sarama, Driver::KafkaJs, Driver::Aiokafka, Driver::KafkaPython];
 
 #[test]
 fn every_client_does_everything_through_the_gateways() {
     let started = Instant::now();
     let mut stage = Stage::start().unwrap();
     println!("the stage was set after {:.1?}", started.elapsed());
-    let clients = chosen("CLIENT", &Driver::ALL, Driver::name);
+    let clients = chosen("CLIENT", CLIENTS, Driver::name);
     let mut checks = chosen("CHECK", &Check::ALL, Check::name);
     checks.retain(|check| !stage.is_direct() || check.works_directly());
     let mut table = Table::new(&checks);
@@ -37,4 +44,11 @@ fn every_client_does_everything_through_the_gateways() {
     }
     println!("\n{}", table.markdown());
     assert_eq!(table.failures(), [""; 0]);
+    assert_eq!(table.lacking(), lacking(&clients, &checks));
+}
+
+/// What the clients' libraries can't do, and no more than that.
+fn lacking(clients: &[Driver], checks: &[Check]) -> Vec<(Driver, Check)> {
+    let classic = clients.iter().filter(|_| checks.contains(&Check::ConsumerGroup));
+    classic.filter(|driver| CLASSIC.contains(driver)).map(|driver| (*driver, Check::ConsumerGroup)).collect()
 }

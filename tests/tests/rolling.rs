@@ -12,6 +12,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tidegate_tests::gateway::{Site, Sites};
 use tidegate_tests::java::{Consumer, Record, Taken};
+use tidegate_tests::ports::Ports;
 use tidegate_tests::{Cluster, Gateway, Java, wait};
 
 const ZONES: [&str; 3] = ["az1", "az2", "az3"];
@@ -22,18 +23,50 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// The promise.
 const ACK_MAX: Duration = Duration::from_secs(5);
 
+/// Where gateways find their key.
+const KEY_ENV: &str = "FLEET_KEY";
+
 /// `gateway.drain`.
 const DRAIN: &str = "8s";
+
+/// How gateways know each other.
+#[derive(Clone, Copy)]
+enum Fleet {
+    /// Each has all others in its file.
+    #[cfg(feature = "slow")]
+    Members,
+    /// They find each other from the first two on.
+    Gossip,
+}
+
+impl Fleet {
+    /// The gateways that stand in `site`'s file, and what else does.
+    fn file(self, site: &Site, sites: &Sites, gossip: u16) -> (Vec<Site>, String) {
+        match self {
+            #[cfg(feature = "slow")]
+            Self::Members => (sites.all.iter().filter(|s| s.id != site.id).cloned().collect(), String::new()),
+            Self::Gossip => {
+                let seeds: Vec<_> = sites.all[..2].iter().map(|s| format!("{}:{gossip}", s.host)).collect();
+                let (bind, seeds) = (&site.host, seeds.join(", "));
+                let keys = format!("[{{env: {KEY_ENV}}}]");
+                let gossip =
+                    format!("fleet:\n  gossip: {{bind: {bind}:{gossip}, seeds: [{seeds}], keys: {keys}}}\n");
+                (Vec::new(), gossip)
+            }
+        }
+    }
+}
 
 struct Stage {
     sites: Sites,
     gateways: Vec<Gateway>,
     java: &'static Java,
     cluster: Cluster,
+    _ports: Ports,
 }
 
 impl Stage {
-    fn new() -> Self {
+    fn new(fleet: Fleet) -> Self {
         let cluster = Cluster::builder().brokers(3).racks(ZONES).property("min.insync.replicas", "2");
         let cluster = cluster.start().unwrap();
         let java = Java::resident().unwrap();
@@ -43,13 +76,16 @@ impl Stage {
         }
         let sites = Sites::of(&cluster, &ZONES).unwrap();
         let upstream = format!("cluster:\n  bootstrap: [{}]", cluster.bootstrap().replace(',', ", "));
+        let mut ports = Ports::lease().unwrap();
+        let gossip = ports.one().unwrap();
         let start = |site: &Site| {
-            let others: Vec<_> = sites.all.iter().filter(|s| s.id != site.id).cloned().collect();
-            let yaml = site.yaml(&upstream, &others, "", "");
-            Gateway::start(&yaml.replacen("gateway: {", &format!("gateway: {{drain: {DRAIN}, "), 1))
+            let (others, sections) = fleet.file(site, &sites, gossip);
+            let yaml = site.yaml(&upstream, &others, "", &sections);
+            let yaml = yaml.replacen("gateway: {", &format!("gateway: {{drain: {DRAIN}, "), 1);
+            Gateway::start_with(&yaml, &[(KEY_ENV, "the key of this fleet, as long as it has to be")])
         };
         let gateways = sites.all.iter().map(start).collect::<Result<_>>().unwrap();
-        let stage = Self { sites, gateways, java, cluster };
+        let stage = Self { sites, gateways, java, cluster, _ports: ports };
         stage.wait_whole().unwrap();
         stage
     }
@@ -169,7 +205,16 @@ fn read_all(members: &[Consumer], total: usize) -> Vec<Record> {
 
 #[test]
 fn a_rolling_restart_of_the_fleet_under_load_is_invisible_to_clients() {
-    let mut stage = Stage::new();
+    is_invisible(Stage::new(Fleet::Gossip));
+}
+
+#[cfg(feature = "slow")]
+#[test]
+fn a_rolling_restart_of_a_fleet_of_listed_members_is_invisible_to_clients() {
+    is_invisible(Stage::new(Fleet::Members));
+}
+
+fn is_invisible(mut stage: Stage) {
     let java = stage.java;
     let group = json!({"group.id": "g", "auto.offset.reset": "earliest"});
     let members =

@@ -34,28 +34,24 @@ impl Table {
 
     /// Who failed in what, and why.
     pub fn failures(&self) -> Vec<String> {
-        self.all(|verdict| match verdict {
-            Verdict::Fails(why) => Some(why),
-            _ => None,
-        })
+        self.cells()
+            .filter_map(|(client, check, verdict)| match verdict {
+                Verdict::Fails(why) => Some(format!("{client}, {}: {why}", check.name())),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Who lacks what.
-    pub fn lacking(&self) -> Vec<String> {
-        self.all(|verdict| match verdict {
-            Verdict::Lacks(what) => Some(what),
-            _ => None,
-        })
+    pub fn lacking(&self) -> Vec<(Driver, Check)> {
+        let cells = self.cells().filter(|(.., verdict)| matches!(verdict, Verdict::Lacks(_)));
+        cells.map(|(client, check, _)| (client, check)).collect()
     }
 
-    fn all(&self, pick: impl Fn(&Verdict) -> Option<&String>) -> Vec<String> {
-        let of_row = |(check, cells): &(Check, Vec<Verdict>)| -> Vec<String> {
-            let named = self.clients.iter().zip(cells);
-            named
-                .filter_map(|(client, cell)| Some(format!("{client}, {}: {}", check.name(), pick(cell)?)))
-                .collect()
-        };
-        self.rows.iter().flat_map(of_row).collect()
+    fn cells(&self) -> impl Iterator<Item = (Driver, Check, &Verdict)> {
+        self.rows.iter().flat_map(|(check, cells)| {
+            self.clients.iter().zip(cells).map(move |(client, verdict)| (*client, *check, verdict))
+        })
     }
 
     /// The table, with what is worth saying below it.
@@ -102,6 +98,6 @@ mod tests {
                     2. java, cold reads: lost one\n3. sarama, cold reads: one twice\n";
         assert_eq!(table.markdown(), text);
         assert_eq!(table.failures(), ["java, cold reads: lost one"]);
-        assert_eq!(table.lacking(), ["sarama, admin calls: list_groups"]);
+        assert_eq!(table.lacking(), [(Driver::Sarama, Check::Admin)]);
     }
 }

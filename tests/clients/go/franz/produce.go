@@ -23,7 +23,8 @@ func produce(ctx context.Context, o protocol.Options, out *protocol.Output, opti
 	value := make([]byte, o.Size)
 	start := time.Now()
 	for i := int64(0); (o.Count == 0 || i < o.Count) && protocol.Pace(ctx, start, i, o.Rate); i++ {
-		client.Produce(ctx, numbered(o, i, value), func(r *kgo.Record, err error) { acknowledged(r, err, out) })
+		// Not with ctx, which would take back what is still buffered when we are told to stop.
+		client.Produce(context.Background(), numbered(o, i, value), func(r *kgo.Record, err error) { acknowledged(r, err, out) })
 	}
 	err = client.Flush(context.Background())
 	client.Close()
