@@ -29,6 +29,7 @@ use crate::life::Orders;
 use crate::life::drain::Drain;
 use crate::life::ending::Ending;
 use crate::life::reload::{Reloader, Reloads};
+use crate::life::renewal::Stamps;
 use crate::life::settings::Settings;
 use crate::metrics::{Clients, Counters, Metrics};
 use crate::rejects::{self, Rejects};
@@ -176,6 +177,8 @@ impl Gateway {
 /// A gateway with its listeners bound, ready to run.
 pub struct App {
     config: Config,
+    /// Of certificates' files, from before they were read.
+    stamps: Stamps,
     gateway: Arc<Gateway>,
     metrics: Arc<Metrics>,
     exports: Exports,
@@ -194,6 +197,7 @@ impl App {
     /// A certificate that can't be used, a port that can't be bound.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         descriptors::raise(config.limits.connections);
+        let stamps = Stamps::of(&config);
         let dialer = dialer(&config)?;
         let (news, receiver) = mpsc::channel(1024);
         let unknown_zone = Zone::new("unknown").context("the zone \"unknown\"")?;
@@ -237,7 +241,7 @@ impl App {
         let metrics = Arc::new(Metrics::new(&gateway, &mut exports)?);
         let tiering = tier::open::Plans::of(&config, &dialer);
         let health = (dialer, news);
-        Ok(Self { config, gateway, metrics, exports, watcher, doors, admin, gossip, tiering, health })
+        Ok(Self { config, stamps, gateway, metrics, exports, watcher, doors, admin, gossip, tiering, health })
     }
 
     /// Runs by `orders`; `file` is what a reload reads. Ends after a drain, or at once when told so.
@@ -269,7 +273,7 @@ impl App {
             bound.run(&gateway, &door, &ending.clients, (&ending.closing, &stop));
         }
         tracing::info!(admin = %self.config.gateway.admin, gateway = %gateway.id, zone = %gateway.zone, "running");
-        let reloader = Reloader::new(file, self.config, gateway, doors);
+        let reloader = Reloader::new(file, (self.config, self.stamps), gateway, doors);
         tasks.spawn(reloader.run(orders.reload, stop));
         ending.run().await;
     }
