@@ -92,6 +92,10 @@ reasons! {
     GossipUnsent => "gossip_unsent",
     /// Gossip that could not be heard.
     GossipUnheard => "gossip_unheard",
+    /// Gossip that ended by itself, and begins again.
+    GossipEnded => "gossip_ended",
+    /// Gossip that lists too many processes: a datagram, or all that is known.
+    GossipCrowded => "gossip_crowded",
     /// A gateway that says of itself what can't be used.
     GossipCard => "gossip_card",
 }
