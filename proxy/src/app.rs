@@ -265,7 +265,7 @@ impl App {
         tasks.spawn(rejects::run(gateway.clone(), stop.clone()));
         tasks.spawn(self.exports.run(self.metrics.clone(), stop.clone()));
         let page = admin::Admin { gateway: gateway.clone(), metrics: self.metrics, token };
-        tasks.spawn(admin::run(self.admin, Arc::new(page), tasks.clone(), stop.clone()));
+        tasks.spawn(admin::serve::run(self.admin, Arc::new(page), tasks.clone(), stop.clone()));
         if let Some(plans) = self.tiering {
             work.spawn(plans.run(gateway.clone(), work.clone(), stop.clone()));
         }

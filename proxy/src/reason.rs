@@ -82,6 +82,8 @@ reasons! {
     Accept => "accept",
     /// An admin page that was asked for without its token.
     AdminToken => "admin_token",
+    /// More connections to the admin port than it takes at once.
+    AdminConnections => "admin_connections",
     /// Gossip of somebody without a key.
     GossipStranger => "gossip_stranger",
     /// Gossip that was heard before.

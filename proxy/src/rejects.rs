@@ -111,6 +111,13 @@ impl Rejects {
         }
     }
 
+    /// A connection to the admin port beyond those that it takes at once.
+    pub fn admin_crowd(&self, peer: IpAddr) {
+        if self.notes(Reason::AdminConnections, Some(peer)) {
+            warn!(%peer, "admin page refused: too many connections at once to the admin port");
+        }
+    }
+
     /// A datagram of gossip that is not listened to.
     pub fn gossip(&self, peer: IpAddr, reason: Reason) {
         if self.notes(reason, Some(peer)) {
