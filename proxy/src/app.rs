@@ -28,6 +28,7 @@ use crate::ledger::Ledger;
 use crate::life::Orders;
 use crate::life::drain::Drain;
 use crate::life::ending::Ending;
+use crate::life::expiry::Expiries;
 use crate::life::reload::{Reloader, Reloads};
 use crate::life::renewal::Stamps;
 use crate::life::settings::Settings;
@@ -110,6 +111,8 @@ pub struct Gateway {
     pub drain: Arc<Drain>,
     /// What became of changed files.
     pub reloads: Reloads,
+    /// When certificates end.
+    pub expiries: Expiries,
     /// What went wrong.
     pub rejects: Arc<Rejects>,
     /// Room for answers that are held in memory.
@@ -222,6 +225,7 @@ impl App {
             keyring: Arc::new(Keyring::new(config.fleet.gossip.as_ref().map_or(&[], |g| &g.keys))),
             drain: Arc::default(),
             reloads: Reloads::default(),
+            expiries: Expiries::of(&config),
             held: Arc::new(Room::new(config.limits.in_flight_bytes.0, settings.frame_max, rejects.clone())),
             rejects,
             tier: tier::Handle::new(config.store.is_some(), config.tiering.clone()),
@@ -298,7 +302,8 @@ fn door(listener: &Listener) -> anyhow::Result<Door> {
 /// A listener's TLS, from its files as they are now.
 pub(crate) fn server_tls(listener: &Listener) -> anyhow::Result<Option<Arc<ServerConfig>>> {
     let Some(t) = &listener.tls else { return Ok(None) };
-    let tls = kafka::client::server_config(&t.cert, &t.key, t.client_ca.as_deref());
+    let client_ca = t.client_ca.as_ref().map(|ca| &*ca.path);
+    let tls = kafka::client::server_config(&t.cert.path, &t.key, client_ca);
     Ok(Some(tls.with_context(|| format!("listeners[{}].tls", listener.name))?))
 }
 
@@ -315,8 +320,9 @@ pub(crate) fn broker_tls(
     with_certificate: bool,
 ) -> anyhow::Result<Option<Arc<ClientConfig>>> {
     let Some(t) = &config.cluster.tls else { return Ok(None) };
-    let own = |path: &Option<PathBuf>| path.clone().filter(|_| with_certificate);
-    let tls = kafka::client::client_config(t.ca.as_deref(), own(&t.cert).as_deref(), own(&t.key).as_deref());
+    let own = t.cert.as_ref().zip(t.key.as_ref()).filter(|_| with_certificate);
+    let (cert, key) = (own.map(|(cert, _)| &*cert.path), own.map(|(_, key)| &**key));
+    let tls = kafka::client::client_config(t.ca.as_ref().map(|ca| &*ca.path), cert, key);
     Ok(Some(tls.context("cluster.tls")?))
 }
 

@@ -235,9 +235,9 @@ listeners:
 ";
 
     /// Writes another certificate with its key, beside what is there, and renames, as those do who renew certificates.
-    fn write_certificate(dir: &std::path::Path) {
-        let own = rcgen::generate_simple_self_signed(["gw.test".to_owned()]).expect("a certificate");
-        for (name, pem) in [("cert", own.cert.pem()), ("key", own.signing_key.serialize_pem())] {
+    fn write_certificate(dir: &std::path::Path, until: u64) {
+        let (cert, key) = crate::life::expiry::testing::certificate("gw", until);
+        for (name, pem) in [("cert", cert), ("key", key)] {
             std::fs::write(dir.join("new"), pem).expect("written");
             std::fs::rename(dir.join("new"), dir.join(name)).expect("renamed");
         }
@@ -272,16 +272,18 @@ listeners:
     #[tokio::test]
     async fn a_certificate_that_is_replaced_while_the_gateway_starts_is_taken_up() {
         let dir = tempfile::tempdir().expect("a folder");
-        write_certificate(dir.path());
+        write_certificate(dir.path(), 2_000_000_000);
         let config = config::parse(TLS_FILE, dir.path()).expect("a sound file");
         let app = App::build(config).await.expect("a gateway");
-        write_certificate(dir.path());
+        write_certificate(dir.path(), 2_100_000_000);
         let (gateway, mut reloader) = crate::app::testing::reloader(app);
         let served = || count(&gateway, Outcome::Renewed);
-        assert_eq!(served(), 0);
+        let ends = || gateway.expiries.all().into_iter().collect::<Vec<_>>();
+        assert_eq!((served(), ends()), (0, vec![("cert".to_owned(), 2_000_000_000)]));
         reloader.look().await;
         reloader.look().await;
         assert_eq!(served(), 1, "the new one is read once it has stopped changing");
+        assert_eq!(ends(), [("cert".to_owned(), 2_100_000_000)]);
         reloader.look().await;
         assert_eq!(served(), 1, "and not again");
     }
