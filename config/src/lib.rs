@@ -34,6 +34,7 @@ pub use reload::{Changes, diff, taken_over};
 pub use secret::Secret;
 pub use units::{ByteSize, UnitError, format_duration, parse_duration};
 pub use valid::Config;
+pub use valid::certificates::{CertificateFile, CertificateSetting};
 pub use valid::client_zone::{CidrMap, ClientFacts, ClientRule, Rule};
 pub use valid::cluster::{Auth, ClientTls, Cluster, Sha, Token};
 pub use valid::endpoints::BrokerEndpoints;

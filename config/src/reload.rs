@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Config, Fleet, Gateway, Gossip, Listener, Otlp, Traces};
+use crate::{CertificateFile, Config, Fleet, Gateway, Gossip, Listener, Otlp, Traces};
 
 /// The settings that differ between two configurations, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,7 +97,7 @@ fn certificates_moved(old: &[Listener], new: &[Listener]) -> bool {
 fn apart_from_certificates(listeners: &[Listener]) -> Vec<Listener> {
     let mut listeners = listeners.to_vec();
     for tls in listeners.iter_mut().filter_map(|l| l.tls.as_mut()) {
-        (tls.cert, tls.key, tls.client_ca) = (PathBuf::new(), PathBuf::new(), None);
+        (tls.cert, tls.key, tls.client_ca) = (CertificateFile::default(), PathBuf::new(), None);
     }
     listeners
 }

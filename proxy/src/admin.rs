@@ -3,30 +3,21 @@
 //! Whether the gateway lives and is ready everybody may know: other gateways and load balancers ask. What it sees and
 //! does is told to those with the token, if there is one.
 
-use std::convert::Infallible;
+pub mod serve;
+
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use config::Secret;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::app::Gateway;
 use crate::life::ready;
 use crate::metrics::Metrics;
 use crate::status::Status;
-
-/// Requests served at once; more wait.
-const AT_ONCE: usize = 64;
-/// A client that dawdles over its request for longer is cut.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the pages are made from.
 pub struct Admin {
@@ -39,38 +30,6 @@ pub struct Admin {
 }
 
 type Page = Response<Full<Bytes>>;
-
-/// Serves until `stop`.
-pub async fn run(socket: TcpListener, admin: Arc<Admin>, tasks: TaskTracker, stop: CancellationToken) {
-    let room = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
-    loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            accepted = socket.accept() => accepted,
-        };
-        let Ok((tcp, peer)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let (admin, stop) = (admin.clone(), stop.clone());
-        tasks.spawn(async move {
-            let _permit = permit;
-            let service = hyper::service::service_fn(move |request| {
-                let admin = admin.clone();
-                async move { Ok::<_, Infallible>(admin.answer(&request, peer.ip())) }
-            });
-            let mut http = hyper::server::conn::http1::Builder::new();
-            let http = http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                _ = http.serve_connection(TokioIo::new(tcp), service) => {}
-            }
-        });
-    }
-}
 
 /// Pages without secrets, for whoever looks after the gateway from outside.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];

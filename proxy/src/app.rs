@@ -28,7 +28,9 @@ use crate::ledger::Ledger;
 use crate::life::Orders;
 use crate::life::drain::Drain;
 use crate::life::ending::Ending;
+use crate::life::expiry::Expiries;
 use crate::life::reload::{Reloader, Reloads};
+use crate::life::renewal::Stamps;
 use crate::life::settings::Settings;
 use crate::metrics::{Clients, Counters, Metrics};
 use crate::rejects::{self, Rejects};
@@ -109,6 +111,8 @@ pub struct Gateway {
     pub drain: Arc<Drain>,
     /// What became of changed files.
     pub reloads: Reloads,
+    /// When certificates end.
+    pub expiries: Expiries,
     /// What went wrong.
     pub rejects: Arc<Rejects>,
     /// Room for answers that are held in memory.
@@ -176,6 +180,8 @@ impl Gateway {
 /// A gateway with its listeners bound, ready to run.
 pub struct App {
     config: Config,
+    /// Of certificates' files, from before they were read.
+    stamps: Stamps,
     gateway: Arc<Gateway>,
     metrics: Arc<Metrics>,
     exports: Exports,
@@ -194,6 +200,7 @@ impl App {
     /// A certificate that can't be used, a port that can't be bound.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         descriptors::raise(config.limits.connections);
+        let stamps = Stamps::of(&config);
         let dialer = dialer(&config)?;
         let (news, receiver) = mpsc::channel(1024);
         let unknown_zone = Zone::new("unknown").context("the zone \"unknown\"")?;
@@ -218,6 +225,7 @@ impl App {
             keyring: Arc::new(Keyring::new(config.fleet.gossip.as_ref().map_or(&[], |g| &g.keys))),
             drain: Arc::default(),
             reloads: Reloads::default(),
+            expiries: Expiries::of(&config),
             held: Arc::new(Room::new(config.limits.in_flight_bytes.0, settings.frame_max, rejects.clone())),
             rejects,
             tier: tier::Handle::new(config.store.is_some(), config.tiering.clone()),
@@ -237,7 +245,7 @@ impl App {
         let metrics = Arc::new(Metrics::new(&gateway, &mut exports)?);
         let tiering = tier::open::Plans::of(&config, &dialer);
         let health = (dialer, news);
-        Ok(Self { config, gateway, metrics, exports, watcher, doors, admin, gossip, tiering, health })
+        Ok(Self { config, stamps, gateway, metrics, exports, watcher, doors, admin, gossip, tiering, health })
     }
 
     /// Runs by `orders`; `file` is what a reload reads. Ends after a drain, or at once when told so.
@@ -261,7 +269,7 @@ impl App {
         tasks.spawn(rejects::run(gateway.clone(), stop.clone()));
         tasks.spawn(self.exports.run(self.metrics.clone(), stop.clone()));
         let page = admin::Admin { gateway: gateway.clone(), metrics: self.metrics, token };
-        tasks.spawn(admin::run(self.admin, Arc::new(page), tasks.clone(), stop.clone()));
+        tasks.spawn(admin::serve::run(self.admin, Arc::new(page), tasks.clone(), stop.clone()));
         if let Some(plans) = self.tiering {
             work.spawn(plans.run(gateway.clone(), work.clone(), stop.clone()));
         }
@@ -269,7 +277,7 @@ impl App {
             bound.run(&gateway, &door, &ending.clients, (&ending.closing, &stop));
         }
         tracing::info!(admin = %self.config.gateway.admin, gateway = %gateway.id, zone = %gateway.zone, "running");
-        let reloader = Reloader::new(file, self.config, gateway, doors);
+        let reloader = Reloader::new(file, (self.config, self.stamps), gateway, doors);
         tasks.spawn(reloader.run(orders.reload, stop));
         ending.run().await;
     }
@@ -294,7 +302,8 @@ fn door(listener: &Listener) -> anyhow::Result<Door> {
 /// A listener's TLS, from its files as they are now.
 pub(crate) fn server_tls(listener: &Listener) -> anyhow::Result<Option<Arc<ServerConfig>>> {
     let Some(t) = &listener.tls else { return Ok(None) };
-    let tls = kafka::client::server_config(&t.cert, &t.key, t.client_ca.as_deref());
+    let client_ca = t.client_ca.as_ref().map(|ca| &*ca.path);
+    let tls = kafka::client::server_config(&t.cert.path, &t.key, client_ca);
     Ok(Some(tls.with_context(|| format!("listeners[{}].tls", listener.name))?))
 }
 
@@ -311,8 +320,9 @@ pub(crate) fn broker_tls(
     with_certificate: bool,
 ) -> anyhow::Result<Option<Arc<ClientConfig>>> {
     let Some(t) = &config.cluster.tls else { return Ok(None) };
-    let own = |path: &Option<PathBuf>| path.clone().filter(|_| with_certificate);
-    let tls = kafka::client::client_config(t.ca.as_deref(), own(&t.cert).as_deref(), own(&t.key).as_deref());
+    let own = t.cert.as_ref().zip(t.key.as_ref()).filter(|_| with_certificate);
+    let (cert, key) = (own.map(|(cert, _)| &*cert.path), own.map(|(_, key)| &**key));
+    let tls = kafka::client::client_config(t.ca.as_ref().map(|ca| &*ca.path), cert, key);
     Ok(Some(tls.context("cluster.tls")?))
 }
 

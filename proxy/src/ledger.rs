@@ -3,6 +3,7 @@
 //! A connection holds the [`Account`] of its zone pair; counting is one relaxed addition. What is counted is Kafka's
 //! own bytes: no TCP, IP or TLS overhead (docs/ledger.md says how much that is).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -55,6 +56,18 @@ impl Account {
         let slot = usize::try_from(key).map_or(APIS - 1, |k| k.min(APIS - 1));
         self.bytes[leg as usize][slot].fetch_add(n as u64, Relaxed);
     }
+
+    /// What went over `leg` by the label `api`, where it isn't zero.
+    fn by_api(&self, leg: Leg) -> BTreeMap<&'static str, u64> {
+        let mut sums = BTreeMap::new();
+        for (slot, bytes) in self.bytes[leg as usize].iter().enumerate() {
+            let bytes = bytes.load(Relaxed);
+            if bytes > 0 {
+                *sums.entry(api_label(slot as i16)).or_default() += bytes;
+            }
+        }
+        sums
+    }
 }
 
 /// One line of the ledger.
@@ -95,25 +108,20 @@ impl Ledger {
         self.accounts.entry((client.clone(), broker.clone())).or_insert_with(fresh).clone()
     }
 
-    /// Every line that isn't zero.
+    /// Every line that isn't zero, and no two alike but for their bytes: of those OpenTelemetry would keep the last one only.
     pub fn entries(&self) -> Vec<Entry> {
         let mut out = Vec::new();
         for account in &self.accounts {
             let (client, broker) = account.key();
             for leg in Leg::ALL {
-                for (slot, bytes) in account.bytes[leg as usize].iter().enumerate() {
-                    let bytes = bytes.load(Relaxed);
-                    if bytes > 0 {
-                        out.push(Entry {
-                            direction: leg.name(),
-                            api: api_label(slot as i16),
-                            client_zone: client.clone(),
-                            gateway_zone: self.gateway_zone.clone(),
-                            broker_zone: broker.clone(),
-                            bytes,
-                        });
-                    }
-                }
+                out.extend(account.by_api(leg).into_iter().map(|(api, bytes)| Entry {
+                    direction: leg.name(),
+                    api,
+                    client_zone: client.clone(),
+                    gateway_zone: self.gateway_zone.clone(),
+                    broker_zone: broker.clone(),
+                    bytes,
+                }));
             }
         }
         out
@@ -123,4 +131,31 @@ impl Ledger {
 /// The label `api`: the API's name, or one word for all that have none.
 pub fn api_label(key: i16) -> &'static str {
     kafka::api::name_of(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_all_apis_without_a_name_are_one_line() {
+        let zone = |name: &str| Zone::new(name).expect("a zone");
+        let ledger = Ledger::new(zone("az1"));
+        let account = ledger.account(&zone("az1"), &zone("az2"));
+        for key in [100, 120, OPAQUE, i16::MAX, -1] {
+            account.add(Leg::ClientToGateway, key, 10);
+        }
+        account.add(Leg::ClientToGateway, kafka::api::FETCH, 7);
+        account.add(Leg::GatewayToBroker, 100, 3);
+        let mut lines: Vec<_> = ledger.entries().iter().map(|e| (e.direction, e.api, e.bytes)).collect();
+        lines.sort_unstable();
+        assert_eq!(
+            lines,
+            [
+                ("client_to_gateway", "Fetch", 7),
+                ("client_to_gateway", "unknown", 50),
+                ("gateway_to_broker", "unknown", 3)
+            ]
+        );
+    }
 }

@@ -82,6 +82,8 @@ reasons! {
     Accept => "accept",
     /// An admin page that was asked for without its token.
     AdminToken => "admin_token",
+    /// More connections to the admin port than it takes at once.
+    AdminConnections => "admin_connections",
     /// Gossip of somebody without a key.
     GossipStranger => "gossip_stranger",
     /// Gossip that was heard before.
@@ -92,6 +94,10 @@ reasons! {
     GossipUnsent => "gossip_unsent",
     /// Gossip that could not be heard.
     GossipUnheard => "gossip_unheard",
+    /// Gossip that ended by itself, and begins again.
+    GossipEnded => "gossip_ended",
+    /// Gossip that lists too many processes: a datagram, or all that is known.
+    GossipCrowded => "gossip_crowded",
     /// A gateway that says of itself what can't be used.
     GossipCard => "gossip_card",
 }

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kafka::types::BrokerId;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::app::Gateway;
 use crate::fleet::gossip::card::Unsound;
+use crate::fleet::gossip::life::End;
 use crate::lines::{Lines, ROUND};
 use crate::reason::Reason;
 use crate::session::fault::Fault;
@@ -110,6 +111,13 @@ impl Rejects {
         }
     }
 
+    /// A connection to the admin port beyond those that it takes at once.
+    pub fn admin_crowd(&self, peer: IpAddr) {
+        if self.notes(Reason::AdminConnections, Some(peer)) {
+            warn!(%peer, "admin page refused: too many connections at once to the admin port");
+        }
+    }
+
     /// A datagram of gossip that is not listened to.
     pub fn gossip(&self, peer: IpAddr, reason: Reason) {
         if self.notes(reason, Some(peer)) {
@@ -130,6 +138,19 @@ impl Rejects {
         if self.notes(Reason::GossipUnheard, None) {
             warn!(%error, "gossip: cannot receive");
         }
+    }
+
+    /// A datagram of gossip that lists too many processes, in so many bytes.
+    pub fn gossip_crowd(&self, peer: IpAddr, list: usize) {
+        if self.notes(Reason::GossipCrowded, Some(peer)) {
+            warn!(%peer, list, "gossip refused: it lists too many processes; does a gateway start again and again?");
+        }
+    }
+
+    /// Gossip has ended. It pauses before it begins again, so each time is worth a line.
+    pub fn gossip_ended(&self, end: &End) {
+        self.count(end.reason());
+        error!(error = %end, "gossip has ended and begins again: until others are heard, clients are told this gateway alone");
     }
 
     /// A gateway whose card can't be used.

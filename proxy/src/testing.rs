@@ -12,8 +12,8 @@ use kafka::fetch::request::{Ask, FetchPartition, TopicRef, VERSION_TOPIC_IDS, en
 use kafka::types::{BrokerId, LeaderEpoch, Offset, Partition, TopicId};
 
 use super::{
-    Clients, Connections, Counters, Descriptors, Door, Endpoints, Gateway, Ledger, Listening, Pace, Rejects,
-    Reloads, Room, Settings,
+    App, Clients, Connections, Counters, Descriptors, Door, Endpoints, Expiries, Gateway, Ledger, Listening,
+    Pace, Rejects, Reloader, Reloads, Room, Settings,
 };
 use crate::fleet::Peer;
 use crate::session::core::Core;
@@ -134,12 +134,20 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         keyring: Arc::new(crate::fleet::gossip::seal::Keyring::new(&[])),
         drain: Arc::default(),
         reloads: Reloads::default(),
+        expiries: Expiries::default(),
         held: Arc::new(Room::new(config.limits.in_flight_bytes.0, settings.frame_max, rejects.clone())),
         rejects,
         tier: crate::tier::Handle::default(),
         telemetry: crate::telemetry::Telemetry::default(),
         settings: arc_swap::ArcSwap::from_pointee(settings),
     })
+}
+
+/// What would look after the files of a gateway that is built and has not begun to run.
+pub(crate) fn reloader(app: App) -> (Arc<Gateway>, Reloader) {
+    let doors = app.doors.iter().map(|(door, _)| door.clone()).collect();
+    let gateway = app.gateway.clone();
+    (gateway.clone(), Reloader::new("tidegate.yaml".into(), (app.config, app.stamps), gateway, doors))
 }
 
 /// Puts these gateways beside `gateway`.

@@ -1,10 +1,12 @@
 //! One request over plain HTTP, for the gateway's admin port and Connect's REST interface.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+
+use crate::raw::Raw;
 
 /// How long connecting, one read or one write may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,6 +34,12 @@ pub fn get_as(address: &str, path: &str, token: Option<&str>) -> Result<Answer> 
     ask(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n{token}\r\n"))
 }
 
+/// Asks without a token, from another address of this machine.
+pub fn get_from(from: IpAddr, address: &str, path: &str) -> Result<Answer> {
+    let raw = Raw::connect_from(from, address)?;
+    ask_over(raw.stream(), address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+}
+
 /// Puts `json` to `path` at `address` (`host:port`).
 pub fn put(address: &str, path: &str, json: &str) -> Result<Answer> {
     let length = json.len();
@@ -44,12 +52,16 @@ pub fn put(address: &str, path: &str, json: &str) -> Result<Answer> {
     )
 }
 
-/// HTTP/1.0: no chunks, and the end of the stream ends the body.
 fn ask(address: &str, request: &str) -> Result<Answer> {
     let target = address.to_socket_addrs()?.next().context("no address")?;
-    let mut stream = TcpStream::connect_timeout(&target, PATIENCE)?;
+    let stream = TcpStream::connect_timeout(&target, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    ask_over(&stream, address, request)
+}
+
+/// HTTP/1.0: no chunks, and the end of the stream ends the body.
+fn ask_over(mut stream: &TcpStream, address: &str, request: &str) -> Result<Answer> {
     stream.write_all(request.as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text).with_context(|| format!("read the answer of {address}"))?;

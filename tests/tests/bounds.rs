@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka::api;
 use kafka::fetch::answer::Answer;
@@ -16,10 +16,12 @@ use kafka::types::{LeaderEpoch, Offset, Partition};
 use serde_json::json;
 use tidegate_tests::certs::Authority;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::{Cluster, Fleet, Java, wait};
+use tidegate_tests::{Cluster, Fleet, Java, http, wait};
 
 /// How long anything may take that goes at its own pace.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a gateway waits for another one's answer to `/readyz`.
+const PROBE: Duration = Duration::from_secs(1);
 const VERSION: i16 = 11;
 /// Led by broker 1 in az1, with a copy on broker 2 in az2.
 const TOPIC: &str = "large";
@@ -116,6 +118,22 @@ fn connections_beyond_either_bound_are_closed_and_those_within_go_on() {
     assert!(held.iter_mut().all(is_answered), "whoever is in goes on");
     drop(held);
     wait::until_true("room for a new one", PATIENCE, || Ok(is_answered(&mut from(33)))).unwrap();
+}
+
+#[test]
+fn who_holds_the_admin_port_and_says_nothing_keeps_no_other_address_from_asking_whether_the_gateway_lives() {
+    let mut fleet = fleet(&["az1"], "", "");
+    let admin = fleet.gateways()[0].admin().to_owned();
+    let hold = || Raw::connect_from(IpAddr::from([127, 0, 0, 31]), &admin).unwrap();
+    let mut held: Vec<_> = (0..200).map(|_| hold()).collect();
+    let asked = Instant::now();
+    let answer = http::get_from(IpAddr::from([127, 0, 0, 32]), &admin, "/readyz").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(asked.elapsed() < PROBE, "another gateway would have given up: {:?}", asked.elapsed());
+    is_counted_and_logged(&mut fleet, "admin_connections", "too many connections at once to the admin port");
+    // Most at once, the others when they should have asked.
+    assert!(held.iter_mut().all(|raw| raw.closes_within(PATIENCE).unwrap()));
+    assert_eq!(http::get_from(IpAddr::from([127, 0, 0, 31]), &admin, "/readyz").unwrap().status, 200);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use kafka::api;
@@ -155,9 +155,16 @@ async fn a_renewed_certificate_is_served_to_new_connections_and_those_that_are_o
     let mut open = connect(&old).await.unwrap();
     assert!(connect(&new).await.is_err(), "not yet");
 
-    replace(&identity, &new.issue("gateway", &names).unwrap());
+    let (shown, end) = (identity.cert.display().to_string(), Duration::from_secs(4_000_000_000));
+    let ends = |gateway: &Gateway| {
+        let metrics = gateway.metrics().unwrap();
+        metrics.sum("tidegate_certificate_expiry_timestamp_seconds", &[("file", &shown)])
+    };
+    assert!(ends(&gateway) > end.as_secs_f64(), "{}", ends(&gateway));
+    replace(&identity, &new.issue_until(SystemTime::UNIX_EPOCH + end, "gateway", &names).unwrap());
     let renewed = || Ok(reloads(&gateway, "renewed")? > 0.0);
     wait::until_true("the certificate to be renewed without any signal", PATIENCE, renewed).unwrap();
+    assert_eq!(ends(&gateway), end.as_secs_f64());
     let mut fresh = connect(&new).await.unwrap();
     assert!(connect(&old).await.is_err(), "the old certificate is served no more");
     for connection in [&mut open, &mut fresh] {

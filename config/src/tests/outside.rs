@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{SMALLEST, instead, parse_at};
 use crate::check::Surroundings;
-use crate::{Auth, Config, Error, Errors, Identity, Secret, Sha, Token, load, parse_in};
+use crate::{Auth, CertificateFile, Config, Error, Errors, Identity, Secret, Sha, Token, load, parse_in};
 
 const CERT: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
@@ -52,14 +52,15 @@ fn tls_files_are_found_beside_the_file_and_must_hold_what_they_say() {
     let dir = folder();
     let config = right(&listener_tls("cert: cert.pem, key: key.pem, client_ca: ca.pem"), dir.path());
     let tls = config.listeners[0].tls.clone().unwrap();
+    let file = |name: &str| CertificateFile { path: dir.path().join(name), written: name.to_owned() };
     assert_eq!(
         (tls.cert, tls.key, tls.client_ca),
-        (dir.path().join("cert.pem"), dir.path().join("key.pem"), Some(dir.path().join("ca.pem")))
+        (file("cert.pem"), dir.path().join("key.pem"), Some(file("ca.pem")))
     );
     let tls = |keys: &str| cluster(&format!("tls: {{{keys}}}"));
     let config =
         right(&tls("ca: ca.pem, cert: cert.pem, key: key.pem, server_name: kafka.example.com"), dir.path());
-    assert_eq!(config.cluster.tls.unwrap().ca, Some(dir.path().join("ca.pem")));
+    assert_eq!(config.cluster.tls.unwrap().ca, Some(file("ca.pem")));
     let table = [
         (
             listener_tls("cert: no.pem, key: key.pem"),
@@ -417,12 +418,40 @@ fn directories_may_be_missing_but_must_not_be_files() {
 }
 
 #[test]
+fn every_file_of_certificates_is_listed_with_its_setting_as_it_is_written() {
+    let dir = folder();
+    let absolute = dir.path().join("ca.pem").display().to_string();
+    let text = format!(
+        "{}    tls: {{cert: cert.pem, key: key.pem, client_ca: {absolute}}}\n{}",
+        cluster("tls: {ca: ./ca.pem, cert: cert.pem, key: key.pem}"),
+        "telemetry: {otlp: {endpoint: 'https://c:4318', ca: ca.pem}}\n"
+    );
+    let config = right(&text, dir.path());
+    let all = config.certificates();
+    let all: Vec<_> = all.iter().map(|c| (&*c.setting, &*c.file.written, c.own, c.renewed)).collect();
+    assert_eq!(
+        all,
+        [
+            ("cluster.tls.ca", "./ca.pem", false, true),
+            ("cluster.tls.cert", "cert.pem", true, true),
+            ("listeners[0].tls.cert", "cert.pem", true, true),
+            ("listeners[0].tls.client_ca", &*absolute, false, true),
+            ("telemetry.otlp.ca", "ca.pem", false, false),
+        ]
+    );
+    assert!(right(SMALLEST, dir.path()).certificates().is_empty());
+}
+
+#[test]
 fn a_file_is_loaded_with_its_folder_as_the_start_of_its_paths() {
     let dir = folder();
     let path = dir.path().join("tidegate.yaml");
     fs::write(&path, listener_tls("cert: cert.pem, key: key.pem").replace("zone: az1", "zone: az1, id: gw"))
         .unwrap();
-    assert_eq!(load(&path).unwrap().listeners[0].tls.as_ref().unwrap().cert, dir.path().join("cert.pem"));
+    assert_eq!(
+        load(&path).unwrap().listeners[0].tls.as_ref().unwrap().cert.path,
+        dir.path().join("cert.pem")
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::certificates::CertificateFile;
 use super::files::{Pem, pem, secret};
 use super::hosts::is_host;
 use crate::check::Check;
@@ -24,9 +25,9 @@ pub struct Cluster {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTls {
     /// PEM file of the authorities to trust.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<CertificateFile>,
     /// PEM file of the gateway's own certificate chain; there exactly when `key` is.
-    pub cert: Option<PathBuf>,
+    pub cert: Option<CertificateFile>,
     /// PEM file of its private key.
     pub key: Option<PathBuf>,
     /// The name certificates must hold instead of the host dialled.
@@ -105,8 +106,8 @@ impl ClientTls {
             _ => Some(()),
         };
         Some(Self {
-            ca: pem(check, at, "ca", &raw.ca, Pem::Certificate),
-            cert: pem(check, at, "cert", &raw.cert, Pem::Certificate),
+            ca: CertificateFile::check(check, at, "ca", &raw.ca),
+            cert: CertificateFile::check(check, at, "cert", &raw.cert),
             key: pem(check, at, "key", &raw.key, Pem::PrivateKey),
             server_name: server_name(check, raw),
         })

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::certificates::CertificateFile;
 use super::endpoints::endpoints;
 use super::files::{Pem, pem};
 use super::identities::{self, Identity};
@@ -35,11 +36,11 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerTls {
     /// PEM file of the certificate chain.
-    pub cert: PathBuf,
+    pub cert: CertificateFile,
     /// PEM file of the private key.
     pub key: PathBuf,
     /// PEM file of the authorities whose client certificates are required. `None`: none are asked for.
-    pub client_ca: Option<PathBuf>,
+    pub client_ca: Option<CertificateFile>,
     /// Who the holders of certificates are towards the brokers. `None`: their certificates say nothing to those.
     pub identities: Option<Vec<Identity>>,
 }
@@ -140,9 +141,9 @@ impl ServerTls {
         if raw.key.is_none() {
             check.missing::<()>(at, "key", "server.key");
         }
-        let cert = pem(check, at, "cert", &raw.cert, Pem::Certificate);
+        let cert = CertificateFile::check(check, at, "cert", &raw.cert);
         let key = pem(check, at, "key", &raw.key, Pem::PrivateKey);
-        let client_ca = pem(check, at, "client_ca", &raw.client_ca, Pem::Certificate);
+        let client_ca = CertificateFile::check(check, at, "client_ca", &raw.client_ca);
         let identities = raw.identities.as_ref();
         let identities = identities.map(|list| identities::check(list, raw.client_ca.is_some(), at, check));
         Some(Self { cert: cert?, key: key?, client_ca, identities })

@@ -1,5 +1,6 @@
 //! What the file means, after every check: the types the rest of the program works with.
 
+pub(crate) mod certificates;
 pub(crate) mod client_zone;
 pub(crate) mod cluster;
 pub(crate) mod endpoints;

@@ -1,10 +1,10 @@
 //! `telemetry`: what the gateway tells about itself besides `/metrics` and its log.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::files::{Pem, pem, secret};
+use super::certificates::CertificateFile;
+use super::files::secret;
 use crate::check::Check;
 use crate::raw::cluster::Secret as RawSecret;
 use crate::raw::telemetry as raw;
@@ -19,7 +19,7 @@ pub struct Otlp {
     /// Headers of every request, by name in small letters.
     pub headers: BTreeMap<String, Secret>,
     /// The authorities to trust under `https`. `None`: the system's.
-    pub ca: Option<PathBuf>,
+    pub ca: Option<CertificateFile>,
     /// How often metrics are sent.
     pub interval: Duration,
     /// Whether they are sent at all.
@@ -49,7 +49,7 @@ impl Otlp {
         let endpoint = check.need(AT, "endpoint", &raw.endpoint, "http://collector.example.com:4318");
         let endpoint = endpoint.and_then(|url| sound_endpoint(url, check));
         let headers = headers(&raw.headers, check);
-        let ca = pem(check, AT, "ca", &raw.ca, Pem::Certificate);
+        let ca = CertificateFile::check(check, AT, "ca", &raw.ca);
         let clear = endpoint.as_deref().is_some_and(|url| url.starts_with("http://"));
         if clear && ca.is_some() {
             check.wrong(

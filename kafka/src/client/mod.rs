@@ -35,7 +35,7 @@ pub use scram::{ScramError, ScramHash};
 pub use secret::Secret;
 pub use security::{OpenError, Security, open, open_session};
 pub use stream::Stream;
-pub use tls::{ClientTls, TlsError, client_config, server_config};
+pub use tls::{ClientTls, TlsError, certificates, client_config, server_config};
 pub use token::Token;
 pub use versions::ApiVersions;
 

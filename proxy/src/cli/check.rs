@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::{Output, connect};
+use super::{Output, certificates, connect};
 
 /// One thing found.
 #[derive(Debug, Serialize)]
@@ -40,6 +40,7 @@ pub(super) fn check(path: &Path, reach: bool, output: Output) -> anyhow::Result<
                 reason: w.clone(),
                 remedy: String::new(),
             }));
+            findings.extend(certificates::findings(&config));
             if reach {
                 findings.extend(connect::findings(&config)?);
             }

@@ -71,7 +71,8 @@ See also:
 
 pub(super) const CHECK: &str = "\
 Reads the file and the secrets and certificates it names, opens no port, resolves no name. All mistakes are shown at
-once, each with its line and what to write instead. What is allowed but unwise is a warning.
+once, each with its line and what to write instead. What is allowed but unwise is a warning. Certificates that have ended
+are mistakes, too, and those that end within 14 days are warnings.
 
 With --connect it also speaks to the cluster as the gateway would: each bootstrap server and each broker, racks against
 zones, an endpoint for each broker id, the rights of the gateway's own principal with the command that grants what is

@@ -1,5 +1,6 @@
 //! Commands. Results go to stdout, logs to stderr. Exit codes: 0 fine, 1 the thing asked failed, 2 wrong usage.
 
+mod certificates;
 mod check;
 mod config_file;
 mod connect;

@@ -44,6 +44,14 @@ pub fn register(meter: &Meter, gateway: &Arc<Gateway>) {
         .build();
     let g = gateway.clone();
     meter
+        .i64_observable_gauge("tidegate_certificate_expiry_timestamp_seconds")
+        .with_description("When the first of the certificates in a file ends, in Unix time")
+        .with_callback(move |o| {
+            g.expiries.all().into_iter().for_each(|(file, at)| o.observe(at, &[KeyValue::new("file", file)]));
+        })
+        .build();
+    let g = gateway.clone();
+    meter
         .u64_observable_gauge("tidegate_limit_used")
         .with_description("What is used of each limit")
         .with_callback(move |o| {

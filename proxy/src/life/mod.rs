@@ -3,12 +3,14 @@
 //! ```text
 //! SIGHUP   reload.rs    the file is read again; what may change replaces one snapshot (settings.rs), or nothing does
 //!          renewal.rs   certificates whose files changed are read again, without any signal
+//!          expiry.rs    when they end
 //! SIGTERM  ending.rs    /readyz says no, every connection gets its turn (drain.rs), listeners close, what is left is cut
 //! always   ready.rs     what /readyz says, and what is missing
 //! ```
 
 pub mod drain;
 pub mod ending;
+pub mod expiry;
 pub mod headroom;
 pub mod metrics;
 pub mod ready;

@@ -105,9 +105,14 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// For a gateway that runs `running`, read from `file`; `doors` in the file's order.
-    pub fn new(file: PathBuf, running: Config, gateway: Arc<Gateway>, doors: Vec<Arc<Door>>) -> Self {
-        let stamps = Stamps::of(&running);
+    /// For a gateway that runs `running`, read from `file`, with certificates of files that had these stamps before they were read: a change
+    /// since then is one that is still to be taken up. `doors` in the file's order.
+    pub fn new(
+        file: PathBuf,
+        (running, stamps): (Config, Stamps),
+        gateway: Arc<Gateway>,
+        doors: Vec<Arc<Door>>,
+    ) -> Self {
         Self { file, running, gateway, doors, stamps, changing: None }
     }
 
@@ -213,6 +218,7 @@ fn apply(next: &Config, gateway: &Gateway) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::App;
 
     const FILE: &str = "\
 gateway: {id: gw, zone: az1}
@@ -220,6 +226,26 @@ cluster: {bootstrap: [k:9092]}
 listeners:
   - {name: clients, bind: '127.0.0.1:29092', brokers: {ports: 29100-29199}}
 ";
+
+    const TLS_FILE: &str = "\
+gateway: {id: gw, zone: az1, admin: '127.0.0.1:0'}
+cluster: {bootstrap: ['127.0.0.1:1']}
+listeners:
+  - {name: clients, bind: '127.0.0.1:0', advertise: gw.test, brokers: {sni: 'b{id}.gw.test'}, tls: {cert: cert, key: key}}
+";
+
+    /// Writes another certificate with its key, beside what is there, and renames, as those do who renew certificates.
+    fn write_certificate(dir: &std::path::Path, until: u64) {
+        let (cert, key) = crate::life::expiry::testing::certificate("gw", until);
+        for (name, pem) in [("cert", cert), ("key", key)] {
+            std::fs::write(dir.join("new"), pem).expect("written");
+            std::fs::rename(dir.join("new"), dir.join(name)).expect("renamed");
+        }
+    }
+
+    fn count(gateway: &Gateway, outcome: Outcome) -> u64 {
+        gateway.reloads.counts[outcome as usize].load(Relaxed)
+    }
 
     fn right(extra: &str) -> Config {
         config::parse(&format!("{FILE}{extra}\n"), ".").expect("a sound file")
@@ -240,6 +266,26 @@ listeners:
         let Decision::Take { next, changes } = decide(&running, Ok(new)) else { panic!("refused") };
         assert_eq!((changes.live, changes.restart), (vec!["limits"], vec!["store"]));
         assert_eq!((next.limits.connections, &next.store), (7, &running.store));
+    }
+
+    /// The looks of a gateway that was built before its certificate was replaced, and is started after that.
+    #[tokio::test]
+    async fn a_certificate_that_is_replaced_while_the_gateway_starts_is_taken_up() {
+        let dir = tempfile::tempdir().expect("a folder");
+        write_certificate(dir.path(), 2_000_000_000);
+        let config = config::parse(TLS_FILE, dir.path()).expect("a sound file");
+        let app = App::build(config).await.expect("a gateway");
+        write_certificate(dir.path(), 2_100_000_000);
+        let (gateway, mut reloader) = crate::app::testing::reloader(app);
+        let served = || count(&gateway, Outcome::Renewed);
+        let ends = || gateway.expiries.all().into_iter().collect::<Vec<_>>();
+        assert_eq!((served(), ends()), (0, vec![("cert".to_owned(), 2_000_000_000)]));
+        reloader.look().await;
+        reloader.look().await;
+        assert_eq!(served(), 1, "the new one is read once it has stopped changing");
+        assert_eq!(ends(), [("cert".to_owned(), 2_100_000_000)]);
+        reloader.look().await;
+        assert_eq!(served(), 1, "and not again");
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use config::Config;
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::app::{Door, Gateway, broker_tls, server_tls};
+use crate::life::expiry;
 
 /// What tells one content of a file from another without reading it; `None` if it isn't there.
 type Stamp = Option<(i64, i64, u64, u64)>;
@@ -22,11 +23,9 @@ impl Stamps {
     /// As the files are now.
     pub fn of(config: &Config) -> Self {
         let listeners = config.listeners.iter().filter_map(|l| l.tls.as_ref());
-        let ours = listeners.flat_map(|t| [Some(&t.cert), Some(&t.key), t.client_ca.as_ref()]);
-        let brokers = config.cluster.tls.iter();
-        let brokers = brokers.flat_map(|t| [t.ca.as_ref(), t.cert.as_ref(), t.key.as_ref()]);
-        let files = ours.chain(brokers).flatten();
-        Self(files.map(|path| (path.clone(), stamp(path))).collect())
+        let keys = listeners.map(|t| &t.key).chain(config.cluster.tls.iter().filter_map(|t| t.key.as_ref()));
+        let certificates = config.certificates().into_iter().filter(|c| c.renewed).map(|c| &c.file.path);
+        Self(certificates.chain(keys).map(|path| (path.clone(), stamp(path))).collect())
     }
 }
 
@@ -41,6 +40,8 @@ pub struct Certificates {
     doors: Vec<Option<Arc<ServerConfig>>>,
     ours: Option<Arc<ClientConfig>>,
     clients: Option<Arc<ClientConfig>>,
+    /// When they end, by file.
+    expiries: expiry::ByFile,
 }
 
 impl Certificates {
@@ -53,6 +54,7 @@ impl Certificates {
             doors: config.listeners.iter().map(server_tls).collect::<Result<_, _>>()?,
             ours: broker_tls(config, true)?,
             clients: broker_tls(config, config.cluster.auth.is_some())?,
+            expiries: expiry::renewed(config),
         })
     }
 
@@ -63,6 +65,7 @@ impl Certificates {
                 tls.store(new);
             }
         }
+        gateway.expiries.renew(self.expiries);
         let pairs = [(&gateway.dialer.security.tls, self.ours), (&gateway.client_tls, self.clients)];
         for (tls, new) in pairs {
             if let (Some(tls), Some(new)) = (tls, new) {

@@ -113,7 +113,7 @@ fn headers(otlp: &Otlp) -> HeaderMap {
 /// The system's authorities are looked for only where they are needed: an image may have none.
 fn tls(otlp: &Otlp) -> anyhow::Result<ClientConfig> {
     if let Some(ca) = &otlp.ca {
-        let config = kafka::client::client_config(Some(ca), None, None)?;
+        let config = kafka::client::client_config(Some(&ca.path), None, None)?;
         return Ok(ClientConfig::clone(&config));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidegate_tests::certs::Authority;
 use tidegate_tests::gateway::{Fleet, Metrics};
 use tidegate_tests::{Cluster, Java, wait};
 
@@ -73,7 +74,14 @@ fn exposed(wanted: &BTreeSet<String>) -> Seen {
     let dir = tempfile::tempdir().unwrap();
     let tiering =
         "tiering:\n  topics: [{match: \"orders.*\", hot: {time: 1s}}]\n  segment: {bytes: 1MiB, age: 1s}\n";
-    let sections = format!("store: {{dir: {}}}\n{tiering}", dir.path().display());
+    // A file of certificates, whose end is shown; nobody listens there.
+    let authorities = tempfile::tempdir().unwrap();
+    let ca = Authority::new(authorities.path()).unwrap().ca();
+    let sections = format!(
+        "store: {{dir: {}}}\n{tiering}telemetry: {{otlp: {{endpoint: 'https://127.0.0.1:1', ca: {}}}}}\n",
+        dir.path().display(),
+        ca.display()
+    );
     let cluster = Cluster::builder().brokers(1).racks(["az1"]).start().unwrap();
     let mut fleet = Fleet::start(&cluster, &["az1"], &sections).unwrap();
     let (java, through) = (Java::resident().unwrap(), fleet.sites()[0].address());

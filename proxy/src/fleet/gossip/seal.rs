@@ -6,8 +6,11 @@
 //!
 //! The salt is a process's own, so that each has a key of its own (HKDF-SHA256 of the fleet's key and the salt, RFC 5869) and can number its datagrams from
 //! one on: a nonce never comes twice under one key (NIST SP 800-38D, 8.2.1). Numbers only go up: whoever sends again what he overheard is not listened to.
-//! A receiver that has forgotten a process, or has never heard it, can't tell that its datagrams are old; all that old ones can do is make a gateway that
-//! is gone look alive until it misses its next heartbeats, and those have numbers that were never sent.
+//! A receiver that has forgotten a process, or has never heard it, can't tell that its datagrams are old. So somebody on the path who recorded what a gateway
+//! said can send that again, in its order, to one that was started since: it takes the former for alive, with the card of that time, for as long as the
+//! recording goes on, once for each start and recording. The harm is clients sent to an address where nobody is for so long. He can make up nothing, a gateway
+//! that lives and is heard ends it by its higher numbers, and a key that is taken out of the ring ends it for good. To prevent it a receiver would have to be
+//! answered: a handshake between each two, at addresses that need not be those that answers come from.
 
 use std::collections::HashMap;
 use std::sync::Arc;
