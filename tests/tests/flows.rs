@@ -119,7 +119,9 @@ fn records_without_acknowledgement_arrive_too() {
     stage.write("unsure", 1);
     let props = stage.props(json!({"acks": "0", "enable.idempotence": false, "linger.ms": 0}));
     let producer = stage.java.producer(props).unwrap();
-    producer.send(json!({"topic": "unsure", "partition": 1, "first": 1, "count": 499, "size": 2000})).unwrap();
+    producer
+        .send(json!({"topic": "unsure", "partition": 1, "first": 1, "count": 499, "size": 2000}))
+        .unwrap();
     let reader = stage.java.assign(stage.props(json!({})), &[("unsure", 1)]).unwrap();
     let records = reader.records(500, PATIENCE).unwrap();
     let keys: Vec<i64> = records.iter().map(|r| r.2.parse().unwrap()).collect();

@@ -38,7 +38,8 @@ fn of_one(end: Option<&End>, now: i64, setting: &CertificateSetting<'_>, file: &
     };
     let left = ends.saturating_sub(now);
     let (severity, said) = match left {
-        ..0 => ("error", format!("ended on {day}")),
+        // Of several authorities one that has ended harms nobody.
+        ..0 => (if setting.own { "error" } else { "warning" }, format!("ended on {day}")),
         0..SOON => ("warning", format!("ends on {day}, in {} days", left / DAY)),
         _ => return None,
     };
@@ -99,15 +100,17 @@ listeners:
     }
 
     #[test]
-    fn certificates_that_have_ended_are_errors_and_those_that_soon_will_are_warnings_with_file_and_day() {
+    fn own_certificates_that_have_ended_are_errors_and_authorities_and_those_that_soon_will_are_warnings() {
         assert_eq!(found(SOON, &[("ca", SOON)]), []);
         let (cert, ca) = ("listeners[0].tls.cert".to_owned(), "cluster.tls.ca".to_owned());
         let ending = "own: the certificate of `CN=gw` ends on 2027-01-29, in 13 days".to_owned();
         assert_eq!(found(SOON - 1, &[("ca", SOON)]), [("warning", cert.clone(), ending)]);
         let last = "own: the certificate of `CN=gw` ends on 2027-01-15, in 0 days".to_owned();
-        assert_eq!(found(0, &[("ca", SOON)]), [("warning", cert, last)]);
+        assert_eq!(found(0, &[("ca", SOON)]), [("warning", cert.clone(), last)]);
         let ended = "bundle: the certificate of `CN=old` ended on 2027-01-15".to_owned();
-        assert_eq!(found(SOON, &[("new", SOON), ("old", -1)]), [("error", ca, ended)]);
+        assert_eq!(found(SOON, &[("new", SOON), ("old", -1)]), [("warning", ca, ended)]);
+        let ended = "own: the certificate of `CN=gw` ended on 2027-01-15".to_owned();
+        assert_eq!(found(-1, &[("ca", SOON)]), [("error", cert, ended)]);
     }
 
     #[test]
