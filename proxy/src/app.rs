@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use arc_swap::{ArcSwap, Guard};
@@ -29,6 +29,7 @@ use crate::life::Orders;
 use crate::life::drain::Drain;
 use crate::life::ending::Ending;
 use crate::life::expiry::Expiries;
+use crate::life::ready;
 use crate::life::reload::{Reloader, Reloads};
 use crate::life::renewal::Stamps;
 use crate::life::settings::Settings;
@@ -115,6 +116,8 @@ pub struct Gateway {
     pub expiries: Expiries,
     /// What went wrong.
     pub rejects: Arc<Rejects>,
+    /// When it began.
+    pub started: Instant,
     /// Room for answers that are held in memory.
     pub held: Arc<Room>,
     /// The tier.
@@ -228,6 +231,7 @@ impl App {
             expiries: Expiries::of(&config),
             held: Arc::new(Room::new(config.limits.in_flight_bytes.0, settings.frame_max, rejects.clone())),
             rejects,
+            started: Instant::now(),
             tier: tier::Handle::new(config.store.is_some(), config.tiering.clone()),
             telemetry,
             settings: ArcSwap::from_pointee(settings),
@@ -267,6 +271,7 @@ impl App {
         }
         let token = self.config.gateway.admin_token.clone();
         tasks.spawn(rejects::run(gateway.clone(), stop.clone()));
+        tasks.spawn(ready::watch(gateway.clone(), stop.clone()));
         tasks.spawn(self.exports.run(self.metrics.clone(), stop.clone()));
         let page = admin::Admin { gateway: gateway.clone(), metrics: self.metrics, token };
         tasks.spawn(admin::serve::run(self.admin, Arc::new(page), tasks.clone(), stop.clone()));
@@ -300,7 +305,7 @@ fn door(listener: &Listener) -> anyhow::Result<Door> {
 }
 
 /// A listener's TLS, from its files as they are now.
-pub(crate) fn server_tls(listener: &Listener) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+pub fn server_tls(listener: &Listener) -> anyhow::Result<Option<Arc<ServerConfig>>> {
     let Some(t) = &listener.tls else { return Ok(None) };
     let client_ca = t.client_ca.as_ref().map(|ca| &*ca.path);
     let tls = kafka::client::server_config(&t.cert.path, &t.key, client_ca);
@@ -315,10 +320,7 @@ fn client_tls(config: &Config, with_certificate: bool) -> anyhow::Result<Option<
 }
 
 /// The same from its files as they are now.
-pub(crate) fn broker_tls(
-    config: &Config,
-    with_certificate: bool,
-) -> anyhow::Result<Option<Arc<ClientConfig>>> {
+pub fn broker_tls(config: &Config, with_certificate: bool) -> anyhow::Result<Option<Arc<ClientConfig>>> {
     let Some(t) = &config.cluster.tls else { return Ok(None) };
     let own = t.cert.as_ref().zip(t.key.as_ref()).filter(|_| with_certificate);
     let (cert, key) = (own.map(|(cert, _)| &*cert.path), own.map(|(_, key)| &**key));

@@ -34,6 +34,8 @@ reasons! {
     Answer => "answer",
     /// No broker could be reached.
     Upstream => "upstream",
+    /// A broker stopped answering.
+    BrokerGone => "broker_gone",
     /// No TLS handshake in time.
     HandshakeTimeout => "handshake_timeout",
     /// A TLS handshake that failed.

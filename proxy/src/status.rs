@@ -55,6 +55,10 @@ pub struct Life {
     pub reloads: Vec<Rejected>,
     /// Sections of the file that count from the next start.
     pub needs_restart: Vec<String>,
+    /// Why the file last read was refused; none if it wasn't.
+    pub refused: Option<String>,
+    /// How long the gateway has run, seconds.
+    pub up_seconds: u64,
 }
 
 /// A limit.
@@ -185,6 +189,8 @@ fn life(gateway: &Gateway) -> Life {
         drain_seconds_left: gateway.drain.begun().map(left),
         reloads: reloads.map(|(reason, count)| Rejected { reason: reason.into(), count }).collect(),
         needs_restart: gateway.reloads.needs_restart().into_iter().map(Into::into).collect(),
+        refused: gateway.reloads.refused(),
+        up_seconds: gateway.started.elapsed().as_secs(),
     }
 }
 

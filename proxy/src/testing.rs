@@ -137,6 +137,7 @@ pub(crate) fn gateway(view: View) -> Arc<Gateway> {
         expiries: Expiries::default(),
         held: Arc::new(Room::new(config.limits.in_flight_bytes.0, settings.frame_max, rejects.clone())),
         rejects,
+        started: std::time::Instant::now(),
         tier: crate::tier::Handle::default(),
         telemetry: crate::telemetry::Telemetry::default(),
         settings: arc_swap::ArcSwap::from_pointee(settings),

@@ -163,8 +163,14 @@ impl Duty {
                 Ok(()) => return,
                 Err(e) => e,
             };
-            tracing::warn!(topic = %assignment.name.topic, partition = %assignment.name.id.partition, error = %trouble, "tiering: trouble with this partition; it is tried again");
-            self.note(assignment, |s| s.trouble = Some(trouble.to_string()));
+            let (topic, partition) = (&assignment.name.topic, assignment.name.id.partition);
+            if matches!(trouble, OffloadError::Fenced) {
+                // Everyday where gateways come and go; whose it is now all will soon agree on.
+                tracing::info!(%topic, %partition, "tiering: another gateway has taken the partition over");
+            } else {
+                tracing::warn!(%topic, %partition, error = %trouble, "tiering: trouble with this partition; it is tried again");
+                self.note(assignment, |s| s.trouble = Some(trouble.to_string()));
+            }
             sleep_unless(leave, pause).await;
             pause = (pause * 2).min(PAUSE.1);
         }

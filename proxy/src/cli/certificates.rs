@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use config::{CertificateSetting, Config};
+use tidegate_proxy::app;
 use tidegate_proxy::life::expiry::{End, ends};
 
 use super::check::Finding;
@@ -12,6 +13,9 @@ const DAY: i64 = 86_400;
 /// What ends within this is named: most certificates are renewed earlier by themselves, and people need some days.
 const SOON: i64 = 14 * DAY;
 
+/// What to do where TLS can't use files that can be read.
+const PAIR: &str = "give it a certificate of X.509 version 3 and the key that belongs to it: `openssl x509 -noout -text`, `openssl pkey -pubout`";
+
 /// What is to be said of them today.
 pub(super) fn findings(config: &Config) -> Vec<Finding> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -19,7 +23,20 @@ pub(super) fn findings(config: &Config) -> Vec<Finding> {
 }
 
 fn findings_at(config: &Config, now: i64) -> Vec<Finding> {
-    config.certificates().iter().flat_map(|setting| of_file(setting, now)).collect()
+    let mut all: Vec<_> = config.certificates().iter().flat_map(|setting| of_file(setting, now)).collect();
+    if all.iter().all(|found| found.severity != "error") {
+        all.extend(unusable(config));
+    }
+    all
+}
+
+/// What TLS itself has to say of certificates and keys that belong together.
+fn unusable(config: &Config) -> Vec<Finding> {
+    let listeners = config.listeners.iter().enumerate();
+    let listeners = listeners.map(|(n, l)| (format!("listeners[{n}].tls"), app::server_tls(l).err()));
+    let cluster = ("cluster.tls".to_owned(), app::broker_tls(config, true).err());
+    let all = listeners.chain([cluster]);
+    all.filter_map(|(at, error)| Some(finding("error", &at, format!("{:#}", error?), PAIR))).collect()
 }
 
 fn of_file(setting: &CertificateSetting<'_>, now: i64) -> Vec<Finding> {
@@ -124,5 +141,18 @@ listeners:
         let config = config::parse(FILE, dir.path()).expect("nobody looks inside here");
         let found = findings_at(&config, NOW);
         assert_eq!((found.len(), found[0].severity, &*found[0].at), (1, "error", "cluster.tls.ca"));
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_an_error_that_says_so() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (own, other) = (certificate("gw", NOW + 2 * SOON), certificate("gw", NOW + 2 * SOON));
+        for (name, text) in [("own", &own.0), ("key", &other.1), ("bundle", &other.0)] {
+            std::fs::write(dir.path().join(name), text).expect("written");
+        }
+        let config = config::parse(FILE, dir.path()).expect("nobody looks inside here");
+        let found = findings_at(&config, NOW);
+        assert_eq!((found.len(), found[0].severity, &*found[0].at), (1, "error", "listeners[0].tls"));
+        assert!(found[0].remedy.contains("the key that belongs to it"), "{}", found[0].remedy);
     }
 }

@@ -215,6 +215,8 @@ Exit codes:
 
 pub(super) const ZONES: &str = "\
 Asks the rules of the file (`zones.clients`) what a running gateway would ask them. No gateway has to run.
+A running gateway goes on to the next rule where a client itself (by its tag or rack) names a zone in which there is
+neither a broker nor a gateway.
 
 Examples:
   tidegate zones explain --ip 10.0.2.7 -c gateway-az1.yaml

@@ -88,8 +88,11 @@ enum Command {
         #[arg(long)]
         token_file: Option<PathBuf>,
         /// Only ask whether the gateway lives (`/healthz`): prints nothing, wants no token; exit code 1 if it doesn't.
-        #[arg(long, conflicts_with_all = ["token_file", "output"])]
+        #[arg(long, conflicts_with_all = ["token_file", "output", "readyz"])]
         healthz: bool,
+        /// Only ask whether the gateway is ready (`/readyz`): wants no token; if it isn't, says what is missing and exits with code 1.
+        #[arg(long, conflicts_with_all = ["token_file", "output"])]
+        readyz: bool,
         /// How it is printed.
         #[arg(short, long, value_enum, default_value_t = Output::Table)]
         output: Output,
@@ -164,6 +167,7 @@ impl Cli {
             Command::Check { config, connect, output } => check::check(&config, connect, output),
             Command::Config { what } => config_file::config(what),
             Command::Status { admin, healthz: true, .. } => status::healthz(&admin),
+            Command::Status { admin, readyz: true, .. } => status::readyz(&admin),
             Command::Status { admin, token_file, output, .. } => {
                 status::status(&admin, token_file.as_deref(), output)
             }

@@ -11,6 +11,7 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use hyper_util::rt::TokioIo;
+use indicatif::HumanDuration;
 use tidegate_proxy::status::{Life, Status};
 use tidegate_proxy::tier::report::TierStatus;
 
@@ -19,7 +20,7 @@ use super::{Output, table};
 /// Where the token is looked for if no file is named.
 const TOKEN_ENV: &str = "TIDEGATE_ADMIN_TOKEN";
 /// How long the gateway may take to answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn status(admin: &str, token_file: Option<&Path>, output: Output) -> anyhow::Result<ExitCode> {
     let body = ask(admin, "/status", token(token_file)?.as_ref())?;
@@ -36,12 +37,16 @@ pub(super) fn healthz(admin: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether the gateway is ready, for whoever waits for it; the error says what is missing.
+pub(super) fn readyz(admin: &str) -> anyhow::Result<ExitCode> {
+    ask(admin, "/readyz", None)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn ask(admin: &str, page: &str, token: Option<&Secret>) -> anyhow::Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let asked = runtime.block_on(async { tokio::time::timeout(PATIENCE, get(admin, page, token)).await });
-    asked.map_err(|_| anyhow!("no answer within {PATIENCE:?}")).flatten().with_context(|| {
-        format!("cannot read {admin}{page}: is a gateway running there, and is `gateway.admin` this address?")
-    })
+    asked.map_err(|_| anyhow!("{admin}{page}: no answer within {PATIENCE:?}"))?
 }
 
 fn token(file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
@@ -51,8 +56,13 @@ fn token(file: Option<&Path>) -> anyhow::Result<Option<Secret>> {
 }
 
 async fn get(admin: &str, page: &str, token: Option<&Secret>) -> anyhow::Result<String> {
+    if admin.starts_with("https://") {
+        bail!("{admin}: the admin port speaks plain HTTP: write http://");
+    }
     let host = admin.trim_start_matches("http://").trim_end_matches('/');
-    let tcp = tokio::net::TcpStream::connect(host).await?;
+    let tcp = tokio::net::TcpStream::connect(host).await.with_context(|| {
+        format!("cannot connect to {admin}: is a gateway running there, and is `gateway.admin` this address?")
+    })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
     let asked = async {
         let mut request = hyper::Request::get(page).header("host", host);
@@ -61,13 +71,20 @@ async fn get(admin: &str, page: &str, token: Option<&Secret>) -> anyhow::Result<
         }
         let request = request.body(Empty::<Bytes>::new())?;
         let answer = sender.send_request(request).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            bail!("401: it wants the token of its gateway.admin_token: --token-file FILE, or {TOKEN_ENV}");
+        let status = answer.status();
+        if status == StatusCode::UNAUTHORIZED && token.is_some() {
+            bail!("{admin}: 401: this token is not that of its gateway.admin_token");
         }
-        if !answer.status().is_success() {
-            bail!("{}", answer.status());
+        if status == StatusCode::UNAUTHORIZED {
+            bail!(
+                "{admin}: 401: it wants the token of its gateway.admin_token: --token-file FILE, or {TOKEN_ENV}"
+            );
         }
-        Ok(String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?)
+        let body = String::from_utf8(answer.into_body().collect().await?.to_bytes().to_vec())?;
+        if !status.is_success() {
+            bail!("{admin}{page}: {status}: {}", body.trim_end());
+        }
+        Ok(body)
     };
     tokio::pin!(asked);
     tokio::select! {
@@ -85,10 +102,11 @@ fn bearer(token: &Secret) -> anyhow::Result<HeaderValue> {
 
 fn tables(s: &Status) -> String {
     let mut out = vec![format!(
-        "gateway {} in zone {}, version {}, cluster {}, {} connections",
+        "gateway {} in zone {}, version {}, up {}, cluster {}, {} connections",
         s.gateway,
         s.zone,
         s.version,
+        HumanDuration(Duration::from_secs(s.life.up_seconds)),
         s.cluster_id.as_deref().unwrap_or("not reached yet"),
         s.connections
     )];
@@ -106,7 +124,7 @@ fn tables(s: &Status) -> String {
         out.push(table(&["gateway", "zone", "alive"], members));
     }
     let clients = s.clients.iter().map(|c| vec![c.zone.clone(), c.how.clone(), c.clients.to_string()]);
-    out.push(table(&["clients in zone", "said by", "clients"], clients));
+    out.push(table(&["clients in zone", "said by", "connections"], clients));
     let fetches = s.fetches.iter().map(|f| vec![f.from.clone(), f.reason.clone(), f.fetches.to_string()]);
     out.push(table(&["fetches served", "because", "fetches"], fetches));
     out.push(table(&["leg", "from", "to", "bytes"], legs(s).into_iter()));
@@ -125,7 +143,11 @@ fn life(life: &Life) -> Vec<String> {
     let restart = &life.needs_restart;
     let restart = (!restart.is_empty())
         .then(|| format!("changed in the file, and counts from the next start: {}", restart.join(", ")));
-    let lines: Vec<_> = draining.into_iter().chain(missing).chain(restart).collect();
+    let refused = life
+        .refused
+        .iter()
+        .map(|why| format!("the file was refused, this goes on with the one before: {why}"));
+    let lines: Vec<_> = draining.into_iter().chain(missing).chain(refused).chain(restart).collect();
     if lines.is_empty() { Vec::new() } else { vec![lines.join("\n")] }
 }
 

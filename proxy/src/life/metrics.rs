@@ -1,6 +1,7 @@
 //! The metrics of a gateway's life.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
@@ -22,6 +23,18 @@ pub fn register(meter: &Meter, gateway: &Arc<Gateway>) {
         .with_description("1 while /readyz says so: endpoints bound, cluster and brokers reached, no drain")
         .with_callback(move |o| o.observe(ready::of(&g).is_empty().into(), &[]))
         .build();
+    let g = gateway.clone();
+    meter
+        .u64_observable_gauge("tidegate_file_refused")
+        .with_description("1 from a SIGHUP on that found mistakes in the file until one that finds none")
+        .with_callback(move |o| o.observe(g.reloads.refused().is_some().into(), &[]))
+        .build();
+    meter
+        .u64_observable_gauge("tidegate_build_info")
+        .with_description("1, with the version that runs")
+        .with_callback(|o| o.observe(1, &[KeyValue::new("version", env!("CARGO_PKG_VERSION"))]))
+        .build();
+    process(meter);
     let g = gateway.clone();
     meter
         .u64_observable_counter("tidegate_drained_connections")
@@ -66,4 +79,26 @@ pub fn register(meter: &Meter, gateway: &Arc<Gateway>) {
             headroom::of(&g).iter().for_each(|l| o.observe(l.max, &[KeyValue::new("limit", l.limit)]));
         })
         .build();
+}
+
+/// The two of Prometheus's metrics of processes that others alarm on.
+fn process(meter: &Meter) {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    meter
+        .u64_observable_gauge("process_start_time_seconds")
+        .with_description("When the process began, in Unix time")
+        .with_callback(move |o| o.observe(started, &[]))
+        .build();
+    meter
+        .u64_observable_gauge("process_resident_memory_bytes")
+        .with_description("Memory that the process holds")
+        .with_callback(|o| resident().into_iter().for_each(|bytes| o.observe(bytes, &[])))
+        .build();
+}
+
+/// The process's resident memory, bytes; none where the kernel doesn't say (proc(5), `VmRSS`).
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?;
+    Some(kib.parse::<u64>().ok()? * 1024)
 }

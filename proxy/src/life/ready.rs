@@ -1,13 +1,21 @@
 //! Whether this gateway should be sent clients, and what is missing if not. Other gateways and load balancers ask.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use crate::app::Gateway;
 use crate::view::BrokerState;
 
 /// How long after it was due an answer of the cluster is waited for: every broker may take some seconds to refuse.
 const LATE_MAX: Duration = Duration::from_secs(20);
+
+/// How often the log is told.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What keeps a gateway from being ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +76,31 @@ pub fn missing(facts: Facts, now: Instant) -> Vec<Missing> {
         (facts.live == 0 && facts.due.is_some()).then_some(Missing::Brokers),
     ];
     checks.into_iter().flatten().collect()
+}
+
+/// Says in the log when this gateway becomes ready, or stops being so, until `stop`.
+pub async fn watch(gateway: Arc<Gateway>, stop: CancellationToken) {
+    let mut before = None;
+    while !stop.is_cancelled() {
+        let missing = of(&gateway);
+        let now = missing.is_empty();
+        if before.replace(now) != Some(now) {
+            match now {
+                true => info!("ready"),
+                false => warn!(missing = %Listed(&missing), "not ready"),
+            }
+        }
+        stop.run_until_cancelled(sleep(LOOK_EVERY)).await;
+    }
+}
+
+struct Listed<'a>(&'a [Missing]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&all.join("; "))
+    }
 }
 
 /// What this gateway lacks now.

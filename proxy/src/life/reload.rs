@@ -55,6 +55,7 @@ impl Outcome {
 pub struct Reloads {
     counts: [AtomicU64; 5],
     restart: Mutex<Vec<&'static str>>,
+    refused: Mutex<Option<String>>,
 }
 
 impl Reloads {
@@ -66,6 +67,11 @@ impl Reloads {
     /// Sections that are otherwise in the file last read than in this process.
     pub fn needs_restart(&self) -> Vec<&'static str> {
         self.restart.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the file last read was refused; none if it wasn't.
+    pub fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note(&self, outcome: Outcome) {
@@ -134,6 +140,8 @@ impl Reloader {
             Ok(loaded) => self.carry_out(decide(&self.running, loaded)).await,
             Err(e) => Err(anyhow::Error::new(e).context("reading the file")),
         };
+        let refused = outcome.as_ref().err().map(|e| format!("{e:#}"));
+        *self.gateway.reloads.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
         let outcome = outcome.unwrap_or_else(|e| {
             error!(file = %self.file.display(), error = %format_args!("{e:#}"), "SIGHUP: the file is refused, nothing has changed");
             Outcome::Refused

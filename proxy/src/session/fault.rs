@@ -47,6 +47,9 @@ pub enum Fault {
     /// No broker could be reached.
     #[error("no broker can be reached for this connection: {0}")]
     Upstream(String),
+    /// A broker that a client read from as a follower, or that had never answered it, stopped answering.
+    #[error("the broker stopped answering: its client is sent to look for another")]
+    Gone,
     /// Nothing sensible came within `limits.handshake`.
     #[error("no TLS handshake within `limits.handshake`")]
     Handshake,
@@ -106,6 +109,7 @@ impl Fault {
             Self::Version { .. } => Reason::Version,
             Self::Answer(_) => Reason::Answer,
             Self::Upstream(_) => Reason::Upstream,
+            Self::Gone => Reason::BrokerGone,
             Self::Handshake => Reason::HandshakeTimeout,
             Self::Tls(_) => Reason::Tls,
             Self::NotMapped(_) => Reason::CertificateNotMapped,

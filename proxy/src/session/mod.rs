@@ -231,7 +231,10 @@ impl Session {
             if blocked && !self.is_blocked() {
                 continue;
             }
-            if self.poll_alarm(cx) || self.may_part() {
+            if self.poll_alarm(cx) {
+                return Poll::Ready(Ok(Pause::End(Err(Fault::Gone))));
+            }
+            if self.may_part() {
                 return Poll::Ready(Ok(Pause::End(Ok(()))));
             }
             return Poll::Pending;

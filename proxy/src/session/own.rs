@@ -41,7 +41,7 @@ impl Session {
             None => asked.await,
             Some(alarm) => tokio::select! {
                 biased;
-                () = &mut alarm.rings => return Err(Fault::Upstream("the broker stopped answering".to_owned())),
+                () = &mut alarm.rings => return Err(Fault::Gone),
                 asked = asked => asked,
             },
         };

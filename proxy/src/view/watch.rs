@@ -263,11 +263,16 @@ impl Watcher {
             if was == Some(b.state) {
                 continue;
             }
-            info!(broker = id.0, zone = %b.zone, state = ?b.state, "broker");
             let signals = self.handle.signals.of(*id);
             match b.state {
                 BrokerState::Live => signals.up.notify_waiters(),
                 BrokerState::Suspect | BrokerState::Absent => signals.down.notify_waiters(),
+            }
+            let (broker, zone) = (id.0, &b.zone);
+            match b.state {
+                BrokerState::Live => info!(broker, %zone, "the broker is live"),
+                BrokerState::Suspect => warn!(broker, %zone, "the broker does not answer its pings"),
+                BrokerState::Absent => warn!(broker, %zone, "the broker has left the cluster"),
             }
         }
     }

@@ -261,7 +261,8 @@ async fn a_broker_that_goes_down_before_it_answered_anything_ends_the_session_an
     client.write_all(&commit(1)).await.expect("a request");
     within(read_frame(&mut broker)).await.expect("it gets there");
     rings.notify_waiters();
-    assert!(within(run).await.expect("a session").is_ok());
+    let fault = within(run).await.expect("a session").expect_err("it says why");
+    assert!(matches!(fault, Fault::Gone), "{fault}");
 
     let (mut client, mut broker, served) = session(testing::core(view(), 1, 1)).await;
     let rings = down(&served);
