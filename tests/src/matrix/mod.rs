@@ -32,6 +32,7 @@ mod verdict;
 pub use check::Check;
 pub use client::Client;
 pub use doors::Door;
+pub use faults::Trouble;
 pub use stage::Stage;
 pub use table::Table;
 pub use verdict::Verdict;

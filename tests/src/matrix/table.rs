@@ -33,10 +33,10 @@ impl Table {
     }
 
     /// Who failed in what, and why.
-    pub fn failures(&self) -> Vec<String> {
+    pub fn failures(&self) -> Vec<(Driver, Check, &str)> {
         self.cells()
             .filter_map(|(client, check, verdict)| match verdict {
-                Verdict::Fails(why) => Some(format!("{client}, {}: {why}", check.name())),
+                Verdict::Fails(why) => Some((client, check, why.as_str())),
                 _ => None,
             })
             .collect()
@@ -97,7 +97,7 @@ mod tests {
                     | cold reads | **FAILS** (2) | ok (3) |\n\n1. sarama, admin calls: list_groups\n\
                     2. java, cold reads: lost one\n3. sarama, cold reads: one twice\n";
         assert_eq!(table.markdown(), text);
-        assert_eq!(table.failures(), ["java, cold reads: lost one"]);
+        assert_eq!(table.failures(), [(Driver::Java, Check::Cold, "lost one")]);
         assert_eq!(table.lacking(), [(Driver::Sarama, Check::Admin)]);
     }
 }
